@@ -1,0 +1,30 @@
+"""All configuration in one typed place: environment variables `GELAP_*`.
+
+URLs choose the real parts. Only `gelap demo` and test fixtures start private servers; every other command is told where
+its servers are and stops with a clear error when it is not.
+"""
+
+from functools import cached_property
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from prover.cache import cache_directory
+
+
+class Settings(BaseSettings):
+    """Read once per process; a field `redis_url` is the variable `GELAP_REDIS_URL`."""
+
+    model_config = SettingsConfigDict(env_prefix="GELAP_", extra="ignore")
+
+    redis_url: str | None = Field(None, description="Redis of the cluster: queue, job store and proof cache")
+    rpc_url: str | None = Field(None, description="JSON-RPC endpoint of the chain")
+    cache_dir: Path = Field(default_factory=cache_directory, description="compiled kernels and development keys")
+    key_dir: Path | None = Field(None, description="proving keys and manifest.json; default: keys/ in the cache directory")
+    cluster_key_file: Path | None = Field(None, description="the workers' X25519 private key, PEM, mode 600")
+    gateway_address: str = Field("127.0.0.1:50051", description="where the gateway listens")
+
+    @cached_property
+    def keys(self) -> Path:
+        return self.key_dir or self.cache_dir / "keys"

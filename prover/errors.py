@@ -1,0 +1,38 @@
+"""Everything that can go wrong in the proving engine.
+
+ProverError
+├── FormatError            a file or JSON document that is malformed, truncated or for another curve
+├── InputError             circuit inputs that are missing, unknown, misshapen or out of range
+├── UnsatisfiedError       inputs that break a constraint: there is no proof for them
+├── InvalidProofError      a proof that does not verify
+├── KeyMismatchError       a witness, key or circuit that do not belong together
+└── SetupError             a setup that cannot be carried out (powers of tau too small, ...)
+"""
+
+
+class ProverError(Exception):
+    """Base of all errors of this package; the message says what to do next and never holds a witness value."""
+
+
+class FormatError(ProverError, ValueError):
+    pass
+
+
+class InputError(ProverError, ValueError):
+    pass
+
+
+class UnsatisfiedError(ProverError):
+    pass
+
+
+class InvalidProofError(ProverError):
+    pass
+
+
+class KeyMismatchError(ProverError, ValueError):
+    pass
+
+
+class SetupError(ProverError):
+    pass
