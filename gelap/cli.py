@@ -2,11 +2,12 @@
 
 import importlib
 import sys
-from typing import NamedTuple
+from importlib.metadata import version
+from typing import Annotated, Any, NamedTuple
 
 import typer
 import typer.main
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 
 class Mount(NamedTuple):
@@ -21,7 +22,7 @@ class Mount(NamedTuple):
 PROVING, CLUSTER, PRODUCT = "Proving", "Cluster", "Product"
 
 MOUNTS = {
-    "demo": Mount("gelap.demo", "demo", "A private payment end to end on this machine, on real parts.", PRODUCT),
+    "demo": Mount("gelap.demo.cli", "demo", "A private payment end to end on this machine, on real parts.", PRODUCT),
     "circuit": Mount("prover.circuit.cli", "app", "List, describe and export the circuits.", PROVING),
     "ptau": Mount("prover.groth16.cli", "ptau", "Make powers of tau (development only).", PROVING),
     "setup": Mount("prover.groth16.cli", "setup", "Make a proving key from a circuit and powers of tau.", PROVING),
@@ -33,25 +34,34 @@ MOUNTS = {
 }
 
 
-class LazyGroup(TyperGroup):
-    """Lists every mounted command from the table above and imports one only to run it or show its own help."""
+class LazyCommand(TyperCommand):
+    """Knows a command's name and help text; imports the real command when it is about to run."""
 
-    def list_commands(self, ctx):  # noqa: ANN001, ANN201
-        return list(MOUNTS)
+    def __init__(self, name: str, mount: Mount) -> None:
+        super().__init__(name, help=mount.help, rich_help_panel=mount.panel)
+        self.mount = mount
 
-    def get_command(self, ctx, cmd_name):  # noqa: ANN001, ANN201
-        mount = MOUNTS.get(cmd_name)
-        if mount is None:
-            return None
-        # `gelap --help` needs only names and help texts: a bare command stands in for the real one.
-        if getattr(ctx, "listing_only", False):
-            return None
-        target = getattr(importlib.import_module(mount.module), mount.attribute)
+    def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
+        return self.load().make_context(info_name, args, parent, **extra)
+
+    def load(self) -> Any:
+        target = getattr(importlib.import_module(self.mount.module), self.mount.attribute)
         if isinstance(target, typer.Typer):
             return typer.main.get_command(target)
-        single = typer.Typer(add_completion=False)
-        single.command(name=cmd_name, help=target.__doc__)(target)
+        single = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+        single.command(name=self.name)(target)
         return typer.main.get_command(single)
+
+
+class MountedGroup(TyperGroup):
+    """Offers the commands of the table above."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(MOUNTS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        mount = MOUNTS.get(cmd_name)
+        return LazyCommand(cmd_name, mount) if mount else None
 
 
 def main() -> None:
@@ -59,11 +69,21 @@ def main() -> None:
     app()
 
 
-app = typer.Typer(cls=LazyGroup, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app = typer.Typer(cls=MountedGroup, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+
+def show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"gelap {version('gelap')}")
+        raise typer.Exit
 
 
 @app.callback()
-def root() -> None:
+def root(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
     """Gelap: shielded ERC-20 payments, and the proving cluster behind them."""
 
 
