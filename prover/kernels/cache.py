@@ -1,0 +1,65 @@
+"""Where Numba keeps compiled kernels: one folder for each exact set of sources.
+
+Numba's own cache only notices a change in the file that holds the cached function. A kernel whose field arithmetic
+changed in another file would be served stale, and a stale kernel is a wrong proof. So the folder is named by a digest
+of every source that ends up in machine code, the Numba and llvmlite versions, and the CPU. Numba writes its files to a
+temporary name and renames them, so processes may share the folder.
+
+Importing this module is what sets the folder; `prover.kernels.cpu` imports it before any kernel is declared.
+"""
+
+import hashlib
+import os
+import tempfile
+import warnings
+from importlib.metadata import version
+from pathlib import Path
+
+from llvmlite import binding
+
+from prover.cache import cache_directory
+
+_PACKAGE = Path(__file__).resolve().parents[1]
+_KERNEL_FOLDERS = ("kernels", "ntt", "msm", "witness")
+
+
+def kernel_digest() -> str:
+    """Hex digest (32 characters) of the kernel sources, the compiler and the CPU."""
+    digest = hashlib.sha256()
+    for folder in _KERNEL_FOLDERS:
+        for source in sorted((_PACKAGE / folder).rglob("*.py")):
+            digest.update(str(source.relative_to(_PACKAGE)).encode() + b"\0")
+            digest.update(hashlib.sha256(source.read_bytes()).digest())
+    compiler = (version("numba"), version("llvmlite"), version("numpy"))
+    cpu = (binding.get_host_cpu_name(), binding.get_host_cpu_features().flatten())
+    digest.update("\0".join(compiler + cpu).encode())
+    return digest.hexdigest()[:32]
+
+
+def use_kernel_cache() -> Path:
+    """Point Numba at the folder of this version's kernels, made if absent, and return it.
+
+    When it cannot be made, kernels are compiled into a temporary folder and a warning says so.
+    """
+    folder = cache_directory() / "kernels" / kernel_digest()
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        writable = os.access(folder, os.W_OK)
+    except OSError:
+        writable = False
+    if not writable:
+        warnings.warn(
+            f"cannot write to {folder}: kernels will be compiled again in every process; "
+            "set GELAP_CACHE_DIR to a writable folder",
+            stacklevel=2,
+        )
+        folder = Path(tempfile.mkdtemp(prefix="gelap-kernels-"))
+    # Numba reads the variable when it is first imported; another library may have done that already.
+    os.environ["NUMBA_CACHE_DIR"] = str(folder)
+    from numba import config
+
+    config.CACHE_DIR = str(folder)
+    return folder
+
+
+KERNEL_FOLDER = use_kernel_cache()
