@@ -1,0 +1,73 @@
+"""A circuit's inputs as JSON: an object from signal names to numbers or nested arrays of numbers.
+
+Numbers are written as decimal strings, since many JSON readers lose precision beyond 2^53; integers are read too, as
+other tools for circom's `input.json` write them. Reading is strict, because the bytes come from strangers: no
+duplicate names, no fractions, no negative numbers, nothing that is not below r. Messages never hold a value.
+"""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, NoReturn
+
+from protocol.errors import EncodingError
+from protocol.field import R
+
+# A signal's value, or an array of signals.
+InputValue = int | Sequence["InputValue"]
+
+# Arrays of the protocol's circuits nest twice; circom's rarely go beyond three.
+_MAX_NESTING = 8
+_DECIMAL = re.compile(r"0|[1-9][0-9]{0,76}", re.ASCII)
+
+
+def encode_inputs(inputs: Mapping[str, InputValue]) -> bytes:
+    """Encode inputs as compact UTF-8 JSON, signals in the mapping's order.
+
+    Raises EncodingError, naming the signal, for anything but integers in [0, r) and sequences of them.
+    """
+    encoded = {name: _encode(value, name) for name, value in inputs.items()}
+    return json.dumps(encoded, separators=(",", ":")).encode()
+
+
+def decode_inputs(data: bytes) -> dict[str, InputValue]:
+    """Decode what `encode_inputs` writes into integers and lists; raises EncodingError for anything else."""
+    try:
+        document = json.loads(
+            data.decode("utf-8"), object_pairs_hook=_unique, parse_float=_refuse, parse_constant=_refuse, parse_int=str
+        )
+    except EncodingError:
+        raise
+    except (ValueError, RecursionError):
+        # The parser's own message would quote the document.
+        raise EncodingError("the inputs are not a JSON document in UTF-8") from None
+    if not isinstance(document, dict):
+        raise EncodingError("the inputs must be a JSON object from signal names to numbers")
+    return {name: _decode(value, name, _MAX_NESTING) for name, value in document.items()}
+
+
+def _encode(value: InputValue, name: str) -> Any:
+    if isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
+        return [_encode(item, name) for item in value]
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < R:
+        raise EncodingError(f"input {name}: every number must be an integer, at least 0 and below the field's modulus")
+    return str(value)
+
+
+def _decode(value: Any, name: str, nesting: int) -> InputValue:
+    if isinstance(value, list) and nesting:
+        return [_decode(item, name, nesting - 1) for item in value]
+    if not isinstance(value, str) or not _DECIMAL.fullmatch(value) or (number := int(value)) >= R:
+        raise EncodingError(f"input {name}: every number must be in decimal, at least 0 and below the field's modulus")
+    return number
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        raise EncodingError("the inputs name a signal twice")
+    return result
+
+
+def _refuse(_: str) -> NoReturn:
+    raise EncodingError("the inputs hold a number that is not an integer")
