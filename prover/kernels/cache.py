@@ -58,7 +58,7 @@ def use_kernel_cache() -> Path:
     os.environ["NUMBA_CACHE_DIR"] = str(folder)
     from numba import config
 
-    config.CACHE_DIR = str(folder)
+    vars(config)["CACHE_DIR"] = str(folder)
     return folder
 
 

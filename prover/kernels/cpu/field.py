@@ -10,10 +10,9 @@ from typing import Any
 
 import numpy as np
 from numba import types
-from numba.extending import intrinsic
 
 from protocol.field import Q, R
-from prover.kernels.cpu import emit, kernel
+from prover.kernels.cpu import emit, intrinsic, kernel
 
 Limbs = tuple[np.uint64, np.uint64, np.uint64, np.uint64]
 
