@@ -5,6 +5,7 @@ ProtocolError
 ├── KeyDerivationError a mnemonic, seed or key that cannot be used
 ├── AddressError       text that is not a Gelap address
 ├── MemoError          a memo that cannot be built
+├── SealingError       inputs that cannot be sealed to a cluster key, or opened with it
 └── TreeError          an operation the Merkle tree does not allow
 """
 
@@ -26,6 +27,10 @@ class AddressError(ProtocolError, ValueError):
 
 
 class MemoError(ProtocolError, ValueError):
+    pass
+
+
+class SealingError(ProtocolError):
     pass
 
 
