@@ -1,0 +1,55 @@
+"""Everything that can go wrong when talking to a chain.
+
+ChainError
+├── RpcError          the endpoint cannot be reached or does not answer a request
+├── RevertedError     a contract refused the call; `name` and `arguments` say which rule was broken
+├── NotMinedError     a transaction was sent and is not mined yet: it may still land
+├── ReorgError        blocks that were already read are no longer part of the chain
+└── MismatchError     events, the tree built from them and the contract disagree: nothing may be built on that state
+"""
+
+from typing import Any
+
+
+class ChainError(Exception):
+    """Base of all errors of this package; the message says what to do next."""
+
+
+class RpcError(ChainError):
+    pass
+
+
+class RevertedError(ChainError):
+    """A refused call.
+
+    `name` is the Solidity error's name (None for a revert without one), `arguments` its arguments by name, and
+    `transaction` the hash of the transaction that was mined and reverted, or None if nothing was ever sent.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        name: str | None = None,
+        arguments: dict[str, Any] | None = None,
+        transaction: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.name = name
+        self.arguments = arguments or {}
+        self.transaction = transaction
+
+
+class NotMinedError(ChainError):
+    """The transaction `transaction` was handed to the network and was not seen in a block in time."""
+
+    def __init__(self, message: str, transaction: str) -> None:
+        super().__init__(message)
+        self.transaction = transaction
+
+
+class ReorgError(ChainError):
+    pass
+
+
+class MismatchError(ChainError):
+    pass

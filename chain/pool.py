@@ -1,0 +1,166 @@
+"""A typed client of the contract `GelapShieldedAccount`."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from eth_account.signers.local import LocalAccount
+from eth_typing import ChecksumAddress
+from eth_utils import to_checksum_address
+from web3 import Web3
+
+from chain.errors import ChainError
+from chain.events import EventPage, Origin, PoolEvent, block_hash, read_pages
+from chain.reverts import RevertDecoder
+from chain.rpc import rpc_errors
+from chain.sender import Block, Receipt, Sender
+from chain.token import PermitSignature, Token
+from contracts import artifact
+
+NOBODY: ChecksumAddress = to_checksum_address("0x" + "00" * 20)
+"""The zero address: no receiver, no relayer."""
+
+
+@dataclass(frozen=True)
+class Spend:
+    """The argument of `transact` and `withdraw`: what the contract's `struct Spend` holds, in its order.
+
+    `proof` is 256 bytes (EIP-197 order), `memos[j]` (224 bytes) belongs to `commitments[j]`, `deadline` is in seconds
+    since 1970, field elements are plain integers below the scalar field's order.
+    """
+
+    proof: bytes = field(repr=False)
+    root: int
+    nullifiers: Sequence[int]
+    commitments: Sequence[int]
+    public_token: int
+    public_amount: int
+    receiver: str
+    relayer: str
+    fee: int
+    deadline: int
+    memos: Sequence[bytes] = field(repr=False)
+
+    def as_tuple(self) -> tuple[Any, ...]:
+        return (
+            self.proof,
+            self.root,
+            list(self.nullifiers),
+            list(self.commitments),
+            self.public_token,
+            self.public_amount,
+            to_checksum_address(self.receiver),
+            to_checksum_address(self.relayer),
+            self.fee,
+            self.deadline,
+            list(self.memos),
+        )
+
+
+class Pool:
+    """The pool at `address`, seen from one account; without an account it can only be read.
+
+    `deployed_at` is a block at or before the pool's deployment: event reading starts there.
+    Every method raises ChainError: RevertedError when the contract refuses, RpcError when the node does not answer.
+    """
+
+    def __init__(self, w3: Web3, address: str, account: LocalAccount | None = None, deployed_at: int = 0) -> None:
+        self.w3 = w3
+        self.address: ChecksumAddress = to_checksum_address(address)
+        self.account = account
+        self.deployed_at = deployed_at
+        pool_abi, token_abi = artifact("GelapShieldedAccount")["abi"], artifact("TestToken")["abi"]
+        verifier_abi = artifact("Groth16Verifier")["abi"]
+        self._contract = w3.eth.contract(address=self.address, abi=pool_abi)
+        self._sender = Sender(w3, account, RevertDecoder([token_abi, verifier_abi, pool_abi]))
+        with rpc_errors():
+            self.chain_id: int = w3.eth.chain_id
+            if not w3.eth.get_code(self.address):
+                raise ChainError(f"there is no contract at {self.address} on chain {self.chain_id}: check the address")
+
+    def token(self, address: str) -> Token:
+        """The ERC-20 token at `address`, for the same account."""
+        return Token(self.w3, address, self.account)
+
+    # Transactions
+
+    def deposit(self, token: str, amount: int, pre_commitment: int, memo: bytes) -> Receipt:
+        """Pull `amount` of `token` (approved before) from this account and queue its note."""
+        return self._send("deposit", to_checksum_address(token), amount, pre_commitment, memo)
+
+    def deposit_with_permit(
+        self, token: str, amount: int, pre_commitment: int, memo: bytes, permit: PermitSignature
+    ) -> Receipt:
+        """`deposit` that brings its allowance along as an EIP-2612 permit signed by this account."""
+        return self._send("depositWithPermit", to_checksum_address(token), amount, pre_commitment, memo, *permit)
+
+    def transact(self, spend: Spend) -> Receipt:
+        """Settle a private transfer."""
+        return self._send("transact", spend.as_tuple())
+
+    def withdraw(self, spend: Spend) -> Receipt:
+        """Settle a withdrawal to `spend.receiver`."""
+        return self._send("withdraw", spend.as_tuple())
+
+    def insert(self, new_root: int, count: int, proof: bytes) -> Receipt:
+        """Move the first `count` queued commitments into the tree."""
+        return self._send("insert", new_root, count, proof)
+
+    # Views
+
+    def merkle_root(self, block: Block = "latest") -> int:
+        return self._word("merkleRoot", block=block)
+
+    def known_root(self, root: int) -> bool:
+        return bool(self._word("knownRoot", root))
+
+    def next_leaf_index(self, block: Block = "latest") -> int:
+        return self._word("nextLeafIndex", block=block)
+
+    def nullifier_used(self, nullifier: int) -> bool:
+        return bool(self._word("nullifierUsed", nullifier))
+
+    def pending_count(self, block: Block = "latest") -> int:
+        return self._word("pendingCount", block=block)
+
+    # The chain around it
+
+    def block_number(self) -> int:
+        with rpc_errors():
+            return self.w3.eth.block_number
+
+    def block_hash(self, number: int) -> str | None:
+        """The hash (0x hex) of block `number`, or None when the chain does not have it."""
+        return block_hash(self.w3, number)
+
+    def now(self) -> int:
+        """The time the next block would carry, in seconds since 1970: the pool's rules are about block times."""
+        with rpc_errors():
+            return self.w3.eth.get_block("pending")["timestamp"]
+
+    def timestamp(self, origin: Origin) -> int:
+        """The block time of an event, in seconds since 1970."""
+        if origin.timestamp is not None:
+            return origin.timestamp
+        with rpc_errors():
+            return self.w3.eth.get_block(origin.block_number)["timestamp"]
+
+    def pages(self, from_block: int | None = None, to_block: int | None = None) -> Iterator[EventPage]:
+        """The pool's events, oldest first, in pages of consecutive blocks; from its deployment to the newest block."""
+        first = self.deployed_at if from_block is None else from_block
+        return read_pages(self.w3, self.address, first, self.block_number() if to_block is None else to_block)
+
+    def events(self, from_block: int | None = None, to_block: int | None = None) -> Iterator[PoolEvent]:
+        """The same events one by one."""
+        for page in self.pages(from_block, to_block):
+            yield from page.events
+
+    def _send(self, function: str, *arguments: Any) -> Receipt:
+        return self._sender.send(self.address, self._contract.encode_abi(function, args=list(arguments)))
+
+    def _word(self, function: str, *arguments: Any, block: Block = "latest") -> int:
+        data = self._contract.encode_abi(function, args=list(arguments))
+        result = bytes(self._sender.call(self.address, data, block))
+        if len(result) != 32:
+            raise ChainError(f"{self.address} does not answer {function}: it is not a Gelap pool")
+        return int.from_bytes(result, "big")
