@@ -1,0 +1,120 @@
+"""Multi-scalar multiplication on CPUs: Pippenger's bucket method (see `prover.msm.plan`), one task a window.
+
+Buckets are XYZZ points: an addition of an affine point takes ten multiplications and needs no inversion.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from prover.kernels.cpu import kernel
+from prover.kernels.cpu.arrays import as_rows
+from prover.kernels.cpu.coordinate import group_marker, is_zero, load, neg, store, zero
+from prover.kernels.cpu.curve import (
+    add_affine,
+    add_points,
+    double_point,
+    infinity,
+    load_point,
+    store_point,
+    to_affine,
+)
+from prover.kernels.cpu.threads import default_threads, run_all
+from prover.msm.digits import signed_digits
+from prover.msm.plan import Plan, make_plan
+
+
+@kernel
+def _window_sum(bases, digits, buckets, sums, row, like, start, stop):
+    """Row `row` of `sums` = sum of digits[i] * bases[i] over start <= i < stop; `buckets` is scratch."""
+    for bucket in range(buckets.shape[0]):
+        store(buckets, bucket, 2, zero(like))
+    for i in range(start, stop):
+        digit = np.int64(digits[i])
+        if digit == 0:
+            continue
+        x = load(bases, i, 0, like)
+        y = load(bases, i, 1, like)
+        if digit < 0:
+            y = neg(y)
+            digit = -digit
+        store_point(buckets, digit - 1, add_affine(load_point(buckets, digit - 1, like), x, y))
+    # sum of (b + 1) * bucket_b: `running` has the buckets from b up, and is counted once for each b.
+    running = infinity(like)
+    total = infinity(like)
+    for bucket in range(buckets.shape[0] - 1, -1, -1):
+        if not is_zero(load(buckets, bucket, 2, like)):
+            running = add_points(running, load_point(buckets, bucket, like))
+        total = add_points(total, running)
+    store_point(sums, row, total)
+
+
+@kernel
+def _combine(sums, windows, parts, window_bits, like, result):
+    """Row 0 of `result` = the affine sum over windows j of 2^(window_bits * j) * (sum of the parts of window j)."""
+    total = infinity(like)
+    for window in range(windows - 1, -1, -1):
+        for _ in range(window_bits):
+            total = double_point(total)
+        for part in range(parts):
+            total = add_points(total, load_point(sums, window * parts + part, like))
+    store_point(sums, 0, total)
+    to_affine(sums, result, like, 0, 1)
+
+
+def _window_task(
+    bases: np.ndarray, digits: np.ndarray, plan: Plan, sums: np.ndarray, window: int, part: int
+) -> Callable[[], None]:
+    count, width = bases.shape
+    start, stop = count * part // plan.parts, count * (part + 1) // plan.parts
+
+    def task() -> None:
+        buckets = np.empty((plan.buckets, 2 * width), dtype=np.uint64)
+        row = window * plan.parts + part
+        _window_sum(bases, digits[window], buckets, sums, row, group_marker(width), start, stop)
+
+    return task
+
+
+def _msm(
+    bases: np.ndarray, scalars: np.ndarray, width: int, threads: int | None, window_bits: int | None
+) -> np.ndarray:
+    bases, scalars = as_rows(bases, width), as_rows(scalars, 4)
+    if len(bases) != len(scalars):
+        raise ValueError(f"{len(bases)} bases but {len(scalars)} scalars")
+    threads = threads or default_threads()
+    result = np.zeros((1, width), dtype=np.uint64)
+    if not len(bases):
+        return result[0]
+    plan = make_plan(len(bases), threads, window_bits)
+    digits = signed_digits(scalars, plan.window_bits, threads)
+    sums = np.empty((plan.windows * plan.parts, 2 * width), dtype=np.uint64)
+    # The low windows come first: small scalars make them the longest.
+    run_all(
+        [
+            _window_task(bases, digits, plan, sums, window, part)
+            for window in range(plan.windows)
+            for part in range(plan.parts)
+        ],
+        threads,
+    )
+    _combine(sums, plan.windows, plan.parts, plan.window_bits, group_marker(width), result)
+    return result[0]
+
+
+def msm_g1(
+    bases: np.ndarray, scalars: np.ndarray, threads: int | None = None, window_bits: int | None = None
+) -> np.ndarray:
+    """The sum of scalars[i] * bases[i] in G1, as uint64 (8,): affine, Montgomery form, zeros for infinity.
+
+    bases: uint64 (n, 8), affine in Montgomery form; scalars: uint64 (n, 4), plain and below r. Any bases, also infinity
+    and equal or opposite points. threads: default one a CPU; window_bits: 2 to 16, chosen by cost when None.
+    """
+    return _msm(bases, scalars, 8, threads, window_bits)
+
+
+def msm_g2(
+    bases: np.ndarray, scalars: np.ndarray, threads: int | None = None, window_bits: int | None = None
+) -> np.ndarray:
+    """As `msm_g1`, in G2: bases uint64 (n, 16), result uint64 (16,)."""
+    return _msm(bases, scalars, 16, threads, window_bits)
