@@ -2,7 +2,8 @@
 
     magic (4 bytes) | version (u32) | number of sections (u32) | { id (u32) | size (u64) | content }*
 
-All integers are little-endian. Sections come in any order and unknown ones are skipped, as the `.r1cs` specification asks.
+All integers are little-endian. Sections come in any order and unknown ones are skipped, as the `.r1cs` specification
+asks.
 Source: https://github.com/iden3/r1csfile/blob/master/doc/r1cs_bin_format.md and iden3/binfileutils.
 """
 
@@ -17,7 +18,7 @@ import numpy as np
 
 from prover.errors import FormatError
 from prover.formats.field_arrays import first_not_below
-from prover.formats.files import AnyPath, atomic_write
+from prover.formats.files import AnyPath, atomic_write, open_for_reading
 
 _HEADER = struct.Struct("<4sII")
 _SECTION = struct.Struct("<IQ")
@@ -39,8 +40,8 @@ class FileFormat:
 class SectionFile:
     """A file's sections, found and measured; their content is mapped, not loaded.
 
-    `data` is the whole file as uint8. Constructing it checks the framing: magic, version, every section inside the file, none
-    twice, nothing left over.
+    `data` is the whole file as uint8. Constructing it checks the framing: magic, version, every section inside the
+    file, none twice, nothing left over.
     """
 
     def __init__(self, path: AnyPath, file_format: FileFormat, data: np.ndarray):
@@ -165,23 +166,19 @@ class Cursor:
 
 @contextmanager
 def open_sections(path: AnyPath, file_format: FileFormat) -> Iterator[SectionFile]:
-    """Map a file and find its sections; whatever fails inside the block for want of a file or of memory is a FormatError.
+    """Map a file and find its sections; want of memory inside the block becomes a FormatError.
 
     The file stays mapped for as long as a view of it lives. Replacing it (as our writers do) is safe meanwhile;
     truncating it in place is not.
     """
     try:
         yield SectionFile(path, file_format, _map(path, file_format))
-    except OSError as error:
-        raise FormatError(f"{path}: cannot be read ({error.strerror}); check the path") from error
     except MemoryError as error:
         raise FormatError(f"{path}: too large for this machine's memory; use a machine with more") from error
 
 
 def _map(path: AnyPath, file_format: FileFormat) -> np.ndarray:
-    if "\0" in os.fspath(path):
-        raise FormatError("a path cannot contain a zero byte; check the path")
-    with open(path, "rb") as stream:
+    with open_for_reading(path) as stream:
         status = os.fstat(stream.fileno())
         if not stat.S_ISREG(status.st_mode):
             raise FormatError(f"{path}: not a regular file; {file_format.advice}")

@@ -13,15 +13,26 @@ AnyPath = str | os.PathLike[str]
 
 
 @contextmanager
+def open_for_reading(path: AnyPath) -> Iterator[BinaryIO]:
+    """Open a file; a failure to open it, or to read it inside the block, is a FormatError."""
+    _refuse_zero_byte(path)
+    try:
+        with open(path, "rb") as stream:
+            yield stream
+    except OSError as error:
+        raise FormatError(f"{path}: cannot be read ({error.strerror}); check the path") from error
+
+
+@contextmanager
 def atomic_write(path: AnyPath, private: bool = False) -> Iterator[BinaryIO]:
     """Open `path` for writing; its content changes only when the block ends without an exception.
 
-    The bytes go to a temporary file in the same folder, which then replaces `path`. A symbolic link keeps pointing where
-    it did; a device such as /dev/stdout is written to directly. `private` makes the file readable by its owner only.
+    The bytes go to a temporary file in the same folder, which then replaces `path`. A symbolic link keeps pointing
+    where it did; a device such as /dev/stdout is written to directly. `private` makes the file readable by its owner
+    only.
     Raises FormatError when the file cannot be written.
     """
-    if "\0" in os.fspath(path):
-        raise FormatError("a path cannot contain a zero byte; choose another place")
+    _refuse_zero_byte(path)
     try:
         target = Path(os.path.realpath(path))
         if target.exists() and not target.is_file():
@@ -48,3 +59,8 @@ def _replacing(target: Path, private: bool) -> Iterator[BinaryIO]:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def _refuse_zero_byte(path: AnyPath) -> None:
+    if "\0" in os.fspath(path):
+        raise FormatError("a path cannot contain a zero byte; check the path")

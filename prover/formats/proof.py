@@ -1,4 +1,4 @@
-"""A Groth16 proof and its public inputs: snarkjs's `proof.json` and `public.json`, and the 256 bytes a contract takes."""
+"""A Groth16 proof and its public inputs: snarkjs's `proof.json`, `public.json`, and the 256 bytes a contract takes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

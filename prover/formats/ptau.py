@@ -92,7 +92,7 @@ class LagrangeBases:
 
 @dataclass(frozen=True, eq=False)
 class PowersOfTau:
-    """Points are affine Montgomery limbs; arrays read from a file are read-only views that may not be aligned to 8 bytes.
+    """Points are affine Montgomery limbs; arrays read from a file are read-only views, perhaps not aligned to 8 bytes.
 
     tau_g1: uint64 (2^(power+1) - 1, 8); tau_g2: (2^power, 16); alpha_tau_g1, beta_tau_g1: (2^power, 8); beta_g2: (16,).
     lagrange_bases is None in a file that is not prepared for phase 2.
@@ -115,7 +115,7 @@ class PowersOfTau:
         """
         if self.lagrange_bases is None:
             raise SetupError(
-                "these powers of tau are not prepared for phase 2; prepare them with `snarkjs powersoftau prepare phase2`"
+                "these powers of tau are not prepared for phase 2; run `snarkjs powersoftau prepare phase2` on them"
             )
         largest = self.power + 1 if family == "tau_g1" else self.power
         if not 0 <= power <= largest:

@@ -10,8 +10,8 @@ from prover.r1cs import SparseMatrix
 def interleave(matrices: Sequence[SparseMatrix], start: int, stop: int) -> tuple[np.ndarray, list[np.ndarray]]:
     """Places of the entries of rows start <= row < stop in the order row 0 of each matrix, row 1 of each, and so on.
 
-    Returns the entries per row and matrix, int64 (rows, matrices), and for each matrix the destinations of its entries of
-    those rows, int64 (entries,): together they are a permutation of 0..total-1.
+    Returns the entries per row and matrix, int64 (rows, matrices), and for each matrix the destinations of its entries
+    of those rows, int64 (entries,): together they are a permutation of 0..total-1.
     """
     counts = np.stack([np.diff(matrix.row_ptr[start : stop + 1]) for matrix in matrices], axis=1).astype(np.int64)
     begins = (np.cumsum(counts) - counts.ravel()).reshape(counts.shape)

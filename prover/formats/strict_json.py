@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 from protocol.field import Q
 from prover.errors import FormatError
-from prover.formats.files import AnyPath, atomic_write
+from prover.formats.files import AnyPath, atomic_write, open_for_reading
 from prover.formats.points import G1Point, G2Point
 
 _DECIMAL = re.compile(r"0|[1-9][0-9]{0,77}", re.ASCII)
@@ -23,12 +23,8 @@ PROTOCOL = "groth16"
 
 def read_text(path: AnyPath, limit: int) -> str:
     """A file's text; FormatError when it cannot be read, is not UTF-8 or is longer than `limit` bytes."""
-    try:
-        with open(path, "rb") as stream:
-            content = stream.read(limit + 1)
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise FormatError(f"{path!s}: cannot be read ({reason}); check the path") from error
+    with open_for_reading(path) as stream:
+        content = stream.read(limit + 1)
     if len(content) > limit:
         raise FormatError(f"{path}: larger than {limit} bytes, too long for what it should be; check the path")
     try:
@@ -124,7 +120,7 @@ def g1_from_json(value: object, what: str) -> G1Point:
 
 
 def g2_from_json(value: object, what: str) -> G2Point:
-    """Plain coordinates of [[x.c0, x.c1], [y.c0, y.c1], ["1", "0"]]; infinity, with a last pair of zeros, is all zero."""
+    """Plain coordinates of [[x.c0, x.c1], [y.c0, y.c1], ["1", "0"]]; infinity, which ends in zeros, is all zero."""
     (x0, x1), (y0, y1), (z0, z1) = (_fq2(item, what) for item in items(value, 3, what))
     if z1:
         raise FormatError(f"{what} must be an affine point")

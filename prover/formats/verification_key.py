@@ -18,8 +18,8 @@ _MAX_TEXT = 1 << 26
 class VerificationKey:
     """Affine points in plain coordinates below q, infinity all zero; not known to lie on their curves.
 
-    ic: n_public + 1 points. alpha_beta: e(alpha1, beta2) as 12 plain numbers, or None when not computed. It is there only
-    because snarkjs writes it: a key is the same with and without it, and nothing may be concluded from its value.
+    ic: n_public + 1 points. alpha_beta: e(alpha1, beta2) as 12 plain numbers, or None when not computed. It is there
+    only because snarkjs writes it: a key is the same with and without it, and nothing may be concluded from its value.
     """
 
     alpha1: G1Point

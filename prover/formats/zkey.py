@@ -41,8 +41,8 @@ _HASH_BYTES = 64
 _COEFFICIENT = np.dtype([("matrix", "<u4"), ("row", "<u4"), ("wire", "<u4"), ("value", "<u8", (4,))])
 _ROWS_PER_PIECE = 1 << 15
 
-# `snarkjs zkey new` and `snarkjs zkey contribute` order the sections differently; a file is written as the one that makes
-# such a file would have.
+# `snarkjs zkey new` and `snarkjs zkey contribute` order the sections differently; a file is written as the one of them
+# that makes such a file would have.
 _ORDER_WITHOUT_CONTRIBUTIONS = (1, 2, 4, 3, 9, 8, 5, 6, 7, 10)
 _ORDER_WITH_CONTRIBUTIONS = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10)
 
@@ -72,12 +72,12 @@ class ZKey:
     """A proving key. All points are affine Montgomery limbs, infinity all zero.
 
     G1 points are uint64[..., 8] = x | y; G2 points uint64[..., 16] = x.c0 | x.c1 | y.c0 | y.c1.
-    a, b: the constraint matrices, one row for each element of the domain; `a` includes the rows that snarkjs adds to bind the
-    public wires. Their values are as in the file: coefficient * R^2 mod r, so that one Montgomery multiplication with a plain
-    witness value gives a product in Montgomery form.
+    a, b: the constraint matrices, one row for each element of the domain; `a` includes the rows that snarkjs adds to
+    bind the public wires. Their values are as in the file: coefficient * R^2 mod r, so that one Montgomery
+    multiplication with a plain witness value gives a product in Montgomery form.
 
-    The point arrays of a mapped key are read-only views that may not be aligned to 8 bytes; `np.require(x, requirements="CAW")`
-    makes one that compiled code likes.
+    The point arrays of a mapped key are read-only views that may not be aligned to 8 bytes;
+    `np.require(x, requirements="CAW")` makes one that compiled code likes.
     """
 
     n_vars: int
@@ -114,9 +114,9 @@ class ZKey:
 def read_zkey(path: AnyPath, mmap: bool = True) -> ZKey:
     """Read a Groth16 proving key over BN254.
 
-    With `mmap` the point arrays are views of the file, loaded by the system as they are touched; otherwise they are aligned
-    copies in memory. Every count, size, wire number and coordinate is checked; whether points lie on the curve is not.
-    Raises FormatError.
+    With `mmap` the point arrays are views of the file, loaded by the system as they are touched; otherwise they are
+    aligned copies in memory. Every count, size, wire number and coordinate is checked; whether points lie on the curve
+    is not. Raises FormatError.
     """
     with open_sections(path, ZKEY) as file:
         protocol = file.cursor(1)
@@ -134,6 +134,13 @@ def read_zkey(path: AnyPath, mmap: bool = True) -> ZKey:
             view = file.elements(number, count, words, Q)
             return view if mmap else view.copy()
 
+        # The points come first: their sections have the sizes that the counts ask for, so no count is absurd after them.
+        ic = points(3, n_public + 1, G1_WORDS)
+        points_a = points(5, n_vars, G1_WORDS)
+        points_b1 = points(6, n_vars, G1_WORDS)
+        points_b2 = points(7, n_vars, G2_WORDS)
+        points_c = points(8, n_vars - n_public - 1, G1_WORDS)
+        points_h = points(9, domain_size, G1_WORDS)
         a, b = _read_coefficients(file, n_vars, domain_size)
         return ZKey(
             n_vars=n_vars,
@@ -145,14 +152,14 @@ def read_zkey(path: AnyPath, mmap: bool = True) -> ZKey:
             gamma_g2=gamma_g2,
             delta_g1=delta_g1,
             delta_g2=delta_g2,
-            ic=points(3, n_public + 1, G1_WORDS),
+            ic=ic,
             a=a,
             b=b,
-            points_a=points(5, n_vars, G1_WORDS),
-            points_b1=points(6, n_vars, G1_WORDS),
-            points_b2=points(7, n_vars, G2_WORDS),
-            points_c=points(8, n_vars - n_public - 1, G1_WORDS),
-            points_h=points(9, domain_size, G1_WORDS),
+            points_a=points_a,
+            points_b1=points_b1,
+            points_b2=points_b2,
+            points_c=points_c,
+            points_h=points_h,
             mpc=_read_mpc(file.cursor(10)),
         )
 
