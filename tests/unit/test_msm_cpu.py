@@ -16,7 +16,7 @@ from prover.msm.digits import signed_digits
 from prover.msm.plan import make_plan, windows_for
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Group:
     name: str
     width: int
