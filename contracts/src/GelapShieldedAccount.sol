@@ -1,0 +1,304 @@
+// SPDX-License-Identifier: MIT
+pragma solidity ^0.8.28;
+
+import { CommitmentQueue } from "./CommitmentQueue.sol";
+import { IERC20 } from "./IERC20.sol";
+import { ISP1Verifier } from "./ISP1Verifier.sol";
+import { PoseidonT4 } from "./PoseidonT4.sol";
+import { TokenTransfers } from "./TokenTransfers.sol";
+
+/// @title A shielded pool: ERC-20 tokens as notes in a Merkle tree, spent with zero-knowledge proofs.
+/// @notice A deposit queues a commitment that the pool computes itself. A spend shows nullifiers and new commitments under
+/// any past root, with a proof of the statement `spend`. Anyone moves queued commitments into the tree with a proof of the
+/// statement `insert`. There is no owner, no upgrade and no pause; the verifier is fixed.
+/// @dev Rebasing tokens are unsupported: the pool keeps no per-token sums, and its notes do not rebase.
+contract GelapShieldedAccount is CommitmentQueue {
+    using TokenTransfers for address;
+
+    /// @notice A verification key of the statement `spend` for one number of inputs and outputs.
+    struct SpendKey {
+        uint256 inputs;
+        uint256 outputs;
+        bytes32 programVKey;
+    }
+
+    /// @notice A spend. Its proof binds everything else in it, this contract and this chain.
+    struct Spend {
+        bytes proof;
+        uint256 root;
+        uint256[] nullifiers;
+        uint256[] commitments;
+        uint256 publicToken;
+        uint256 publicAmount;
+        address receiver;
+        address relayer;
+        uint256 fee;
+        uint256 deadline;
+        bytes[] memos;
+    }
+
+    /// @notice A call came in while another one was running.
+    error Reentered();
+    /// @notice The verifier has no code, or accepts an empty proof.
+    error UnusableVerifier();
+    /// @notice A key of the constructor's table is missing, repeated, or for no inputs or outputs.
+    error UnusableKey();
+    /// @notice The verifier answered instead of returning nothing: it may mean "false".
+    error VerifierAnswered();
+    /// @notice An amount outside 1 .. 2^128 - 1.
+    error AmountOutOfRange(uint256 amount);
+    /// @notice A number that is not below the scalar field's modulus.
+    error NotInField(uint256 value);
+    /// @notice A memo that is not 224 bytes.
+    error MemoLength(uint256 length);
+    /// @notice There must be one memo for each commitment.
+    error MemoCount(uint256 memos, uint256 commitments);
+    /// @notice The spend's deadline has passed.
+    error Expired(uint256 deadline);
+    /// @notice `transact` pays nobody but the relayer.
+    error ReceiverGiven(address receiver);
+    /// @notice `withdraw` needs somebody to pay.
+    error ReceiverMissing();
+    /// @notice A fee needs somebody to get it.
+    error RelayerMissing();
+    /// @notice The pool cannot be the receiver or the relayer.
+    error PoolIsPayee();
+    /// @notice `transact` must make exactly the fee public, `withdraw` more than the fee.
+    error PublicAmountMismatch(uint256 publicAmount, uint256 fee);
+    /// @notice The public token must be an address if an amount is public, and 0 if not.
+    error PublicTokenMismatch(uint256 publicToken);
+    /// @notice The pool has no key for this number of inputs and outputs.
+    error UnknownArity(uint256 inputs, uint256 outputs);
+    /// @notice The tree never had this root.
+    error UnknownRoot(uint256 root);
+    /// @notice The note was spent before, or twice in this spend.
+    error NullifierAlreadyUsed(uint256 nullifier);
+
+    /// @notice A note was spent.
+    event NullifierUsed(uint256 indexed nullifier);
+    /// @notice Tokens left the pool; the amount is what the receiver got.
+    event WithdrawExecuted(address indexed receiver, address indexed token, uint256 amount);
+    /// @notice The tree took the next `count` queued commitments as the leaves from `startIndex`.
+    event AccountUpdated(uint256 root, uint256 startIndex, uint256 count);
+
+    uint256 private constant R = 21888242871839275222246405745257275088548364400416034343698204186575808495617;
+    /// @dev The root of a tree of 32 levels whose leaves are all 0.
+    uint256 private constant EMPTY_ROOT = 0x2f68a1c58e257e42a17a6c61dff5551ed560b9922ab119d5ac8e184c9734ead9;
+    uint256 private constant MEMO_BYTES = 224;
+    uint256 private constant CHALLENGE_HEAD = 3;
+
+    /// @notice What checks the proofs.
+    ISP1Verifier public immutable verifier;
+    /// @notice The key of the statement `insert`.
+    bytes32 public immutable insertKey;
+    PoseidonT4 private immutable _poseidon;
+
+    /// @notice The keys of the statement `spend`; 0 where there is none.
+    mapping(uint256 inputs => mapping(uint256 outputs => bytes32 programVKey)) public spendKey;
+    /// @notice The current root of the tree.
+    uint256 public merkleRoot;
+    /// @notice Whether the tree has or ever had this root.
+    mapping(uint256 root => bool) public knownRoot;
+    /// @notice Whether a note with this nullifier was spent.
+    mapping(uint256 nullifier => bool) public nullifierUsed;
+
+    bool private transient _entered;
+
+    modifier nonReentrant() {
+        if (_entered) revert Reentered();
+        _entered = true;
+        _;
+        _entered = false;
+    }
+
+    /// @param verifier_ Has no owner, knows all the keys, and reverts on an invalid proof.
+    /// @param insertKey_ The key of the statement `insert`.
+    /// @param spendKeys The keys of the statement `spend`, one for each number of inputs and outputs.
+    constructor(ISP1Verifier verifier_, bytes32 insertKey_, SpendKey[] memory spendKeys) {
+        if (address(verifier_).code.length == 0) revert UnusableVerifier();
+        if (spendKeys.length == 0) revert UnusableKey();
+        verifier = verifier_;
+        insertKey = insertKey_;
+        _checkKey(verifier_, insertKey_);
+        for (uint256 i; i < spendKeys.length; ++i) {
+            SpendKey memory key = spendKeys[i];
+            _checkKey(verifier_, key.programVKey);
+            if (key.inputs == 0 || key.outputs == 0 || spendKey[key.inputs][key.outputs] != 0) revert UnusableKey();
+            spendKey[key.inputs][key.outputs] = key.programVKey;
+        }
+        _poseidon = new PoseidonT4();
+        merkleRoot = EMPTY_ROOT;
+        knownRoot[EMPTY_ROOT] = true;
+    }
+
+    /// @notice Takes `amount` of `token` from the caller and queues the commitment to a note of that token and amount.
+    /// @param preCommitment Hides the note's owner and blinding.
+    /// @param memo What the owner needs to find the note, encrypted: 224 bytes.
+    function deposit(address token, uint256 amount, uint256 preCommitment, bytes calldata memo) external nonReentrant {
+        _deposit(token, amount, preCommitment, memo);
+    }
+
+    /// @notice `deposit`, after an EIP-2612 permit of the caller for exactly `amount`. A permit that fails is ignored, as
+    /// somebody may have used it already; the allowance decides.
+    function depositWithPermit(
+        address token,
+        uint256 amount,
+        uint256 preCommitment,
+        bytes calldata memo,
+        uint256 permitDeadline,
+        uint8 v,
+        bytes32 r,
+        bytes32 s
+    ) external nonReentrant {
+        _permit(token, amount, permitDeadline, v, r, s);
+        _deposit(token, amount, preCommitment, memo);
+    }
+
+    /// @notice Spends notes for new ones inside the pool. Only the fee becomes public, for the relayer.
+    function transact(Spend calldata spend) external nonReentrant {
+        if (spend.receiver != address(0)) revert ReceiverGiven(spend.receiver);
+        if (spend.publicAmount != spend.fee) revert PublicAmountMismatch(spend.publicAmount, spend.fee);
+        _requireRoom(spend.commitments.length);
+        _spend(spend);
+    }
+
+    /// @notice Spends notes and pays `publicAmount - fee` to the receiver and `fee` to the relayer.
+    /// @dev Needs no room in the tree, so that the last note can always leave. Change queued when the tree is full may
+    /// never be spendable: a wallet then withdraws without change.
+    function withdraw(Spend calldata spend) external nonReentrant {
+        if (spend.receiver == address(0)) revert ReceiverMissing();
+        if (spend.publicAmount <= spend.fee) revert PublicAmountMismatch(spend.publicAmount, spend.fee);
+        _spend(spend);
+        emit WithdrawExecuted(spend.receiver, address(uint160(spend.publicToken)), spend.publicAmount - spend.fee);
+    }
+
+    /// @notice Moves the oldest `count` queued commitments into the tree; anyone may call. `count` is 64 when that many
+    /// are pending; otherwise at least all that are due (see `CommitmentQueue`).
+    /// @param newRoot The root with the new leaves.
+    function insert(uint256 newRoot, uint256 count, bytes calldata proof) external nonReentrant {
+        _requireInField(newRoot);
+        uint256 oldRoot = merkleRoot;
+        // What the challenge hashes: both roots, the start index, and 64 leaves, the absent ones 0. The new root must be
+        // among them: a challenge known before the root is chosen lets other leaves pass.
+        uint256[] memory words = new uint256[](CHALLENGE_HEAD + BATCH);
+        uint256 startIndex = _dequeue(count, words, CHALLENGE_HEAD);
+        (words[0], words[1], words[2]) = (oldRoot, newRoot, startIndex);
+        uint256 challenge = uint256(keccak256(abi.encodePacked(words))) % R;
+        uint256 evaluation;
+        for (uint256 i = count; i > 0; --i) {
+            evaluation = addmod(mulmod(evaluation, challenge, R), words[CHALLENGE_HEAD + i - 1], R);
+        }
+        _verify(insertKey, abi.encodePacked(oldRoot, newRoot, startIndex, challenge, evaluation), proof);
+        merkleRoot = newRoot;
+        knownRoot[newRoot] = true;
+        emit AccountUpdated(newRoot, startIndex, count);
+    }
+
+    function _deposit(address token, uint256 amount, uint256 preCommitment, bytes calldata memo) private {
+        if (amount == 0 || amount > type(uint128).max) revert AmountOutOfRange(amount);
+        _requireInField(preCommitment);
+        _requireMemo(memo);
+        token.requireCode();
+        _requireRoom(1);
+        _queue(_poseidon.hash(preCommitment, uint160(token), amount), memo);
+        token.pull(msg.sender, amount);
+    }
+
+    function _permit(address token, uint256 amount, uint256 permitDeadline, uint8 v, bytes32 r, bytes32 s) private {
+        // The outcome does not matter, so neither does a missing contract or function.
+        // solhint-disable-next-line avoid-low-level-calls
+        (bool ok,) = token.call(
+            abi.encodeCall(IERC20.permit, (msg.sender, address(this), amount, permitDeadline, v, r, s))
+        );
+        ok;
+    }
+
+    function _spend(Spend calldata spend) private {
+        // Validators can shift a timestamp by seconds; deadlines are minutes.
+        if (block.timestamp > spend.deadline) revert Expired(spend.deadline);
+        if (spend.fee != 0 && spend.relayer == address(0)) revert RelayerMissing();
+        if (spend.receiver == address(this) || spend.relayer == address(this)) revert PoolIsPayee();
+        if ((spend.publicAmount != 0) != (spend.publicToken != 0) || spend.publicToken > type(uint160).max) {
+            revert PublicTokenMismatch(spend.publicToken);
+        }
+        bytes32 programVKey = spendKey[spend.nullifiers.length][spend.commitments.length];
+        if (programVKey == 0) revert UnknownArity(spend.nullifiers.length, spend.commitments.length);
+        if (spend.memos.length != spend.commitments.length) {
+            revert MemoCount(spend.memos.length, spend.commitments.length);
+        }
+        bytes memory publicValues = abi.encodePacked(
+            spend.root, spend.nullifiers, spend.commitments, spend.publicToken, spend.publicAmount, _boundHash(spend)
+        );
+        _requireWordsInField(publicValues);
+        if (!knownRoot[spend.root]) revert UnknownRoot(spend.root);
+        for (uint256 i; i < spend.nullifiers.length; ++i) {
+            uint256 nullifier = spend.nullifiers[i];
+            if (nullifierUsed[nullifier]) revert NullifierAlreadyUsed(nullifier);
+            nullifierUsed[nullifier] = true;
+            emit NullifierUsed(nullifier);
+        }
+        _verify(programVKey, publicValues, spend.proof);
+        _queue(spend.commitments, spend.memos);
+        if (spend.publicAmount != 0) {
+            address(uint160(spend.publicToken)).pay(
+                spend.receiver, spend.publicAmount - spend.fee, spend.relayer, spend.fee
+            );
+        }
+    }
+
+    /// @dev The hash of everything a spend must not change and the circuit does not know otherwise.
+    function _boundHash(Spend calldata spend) private view returns (uint256) {
+        bytes memory memos;
+        for (uint256 i; i < spend.memos.length; ++i) {
+            _requireMemo(spend.memos[i]);
+            memos = bytes.concat(memos, spend.memos[i]);
+        }
+        bytes memory bound = abi.encode(
+            block.chainid,
+            address(this),
+            spend.receiver,
+            spend.relayer,
+            spend.fee,
+            spend.deadline,
+            keccak256(memos)
+        );
+        return uint256(keccak256(bound)) % R;
+    }
+
+    /// @dev Passes on the verifier's reason. An answer, were it even `true`, comes from something that is no ISP1Verifier.
+    function _verify(bytes32 programVKey, bytes memory publicValues, bytes calldata proof) private view {
+        (bool ok, bytes memory answer) =
+            address(verifier).staticcall(abi.encodeCall(ISP1Verifier.verifyProof, (programVKey, publicValues, proof)));
+        if (!ok) {
+            assembly ("memory-safe") {
+                revert(add(answer, 32), mload(answer))
+            }
+        }
+        if (answer.length != 0) revert VerifierAnswered();
+    }
+
+    /// @dev An empty proof proves nothing: a verifier that does not revert on it would not revert on forgeries either.
+    function _checkKey(ISP1Verifier verifier_, bytes32 programVKey) private view {
+        if (programVKey == 0) revert UnusableKey();
+        (bool accepted,) = address(verifier_).staticcall(abi.encodeCall(ISP1Verifier.verifyProof, (programVKey, "", "")));
+        if (accepted) revert UnusableVerifier();
+    }
+
+    function _requireMemo(bytes calldata memo) private pure {
+        if (memo.length != MEMO_BYTES) revert MemoLength(memo.length);
+    }
+
+    function _requireInField(uint256 value) private pure {
+        if (value >= R) revert NotInField(value);
+    }
+
+    function _requireWordsInField(bytes memory words) private pure {
+        for (uint256 offset = 32; offset <= words.length; offset += 32) {
+            uint256 word;
+            assembly ("memory-safe") {
+                word := mload(add(words, offset))
+            }
+            _requireInField(word);
+        }
+    }
+}
