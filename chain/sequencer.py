@@ -2,8 +2,8 @@
 
 The pool takes 64 commitments at any time. Fewer than 64 it takes only when one of them was queued before the previous
 60-second epoch began, and then all that old must be in the batch. This sequencer puts everything pending into a short
-batch: it stays valid for at least 60 seconds, unless 64 are pending by then or another batch comes first. Anyone may run
-a sequencer; two of them disturb each other only in that the slower one's proof was in vain.
+batch: it stays valid for at least 60 seconds, unless 64 are pending by then or another batch comes first. Anyone may
+run a sequencer; two of them disturb each other only in that the slower one's proof was in vain.
 """
 
 from dataclasses import dataclass

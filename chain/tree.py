@@ -29,7 +29,7 @@ class PoolTree:
     """Everything the pool has queued and inserted. All values are plain integers below the scalar field's order.
 
     `apply` takes every event in chain order (it ignores those that do not concern the tree) and raises MismatchError at
-    the first that does not fit: a tree that differs from the contract's must never be proved against.
+    the first that does not fit: a tree that differs from the contract's must never be proved against, so drop it then.
     """
 
     def __init__(self, hash_pairs: HashPairs | None = None) -> None:
@@ -121,7 +121,7 @@ class PoolTree:
                 f"next batch starts at {self.next_index}: events are missing; read again from the pool's deployment"
             )
         try:
-            insertion = self._tree.plan_batch(pending[: event.count])
+            insertion = self._tree.insert_batch(pending[: event.count])
         except TreeError as error:
             raise MismatchError(f"{place} cannot be followed: {error}") from error
         if insertion.new_root != event.root:
@@ -130,7 +130,6 @@ class PoolTree:
                 "this is not a Gelap pool, or the node sent false events; nothing may be built on it"
             )
         batch = Batch(self.inserted_count, event.start_index, event.count)
-        self._tree.insert_batch(pending[: event.count])
         self._batches.append(batch)
         return batch
 

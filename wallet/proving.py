@@ -1,0 +1,78 @@
+"""Where a wallet gets its proofs: a proving cluster, or this machine. Both are called the same way."""
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from proto.client import ProofResult, ProverClient
+from proto.errors import ProverClientError
+from wallet.errors import ProvingError
+
+if TYPE_CHECKING:
+    from prover.engine import Engine
+
+DEFAULT_TIMEOUT = 120.0
+
+
+class RemoteProver:
+    """Proofs from a cluster, over gRPC.
+
+    What the cluster learns of a spend: the notes it consumes and makes (token, amounts, owners, blindings), their place
+    in the tree, their nullifying keys, the public key A and a signature for exactly this spend. With that it can tell
+    when these notes are spent, link them to each other and to A, and settle the payment itself until its deadline.
+    What it does not get: the spending key, so it can neither change the payment nor make another one; the nullifying
+    root and the viewing key, so it recognises no other spend and opens no other memo of the account. Inputs travel
+    sealed to the cluster's key: pin its fingerprint in the client, or the gateway could read them too.
+    """
+
+    def __init__(self, client: ProverClient, timeout: float = DEFAULT_TIMEOUT) -> None:
+        """`timeout` bounds each proof, in seconds."""
+        self._client = client
+        self._timeout = timeout
+
+    def prove(self, circuit: str, public_inputs: list[int], inputs: Mapping[str, Any]) -> ProofResult:
+        """The proof of exactly these public inputs; raises ProvingError, which says whether trying again helps."""
+        try:
+            return self._client.prove(circuit, public_inputs, inputs, self._timeout)
+        except ProverClientError as error:
+            raise ProvingError(f"the proving cluster did not deliver a proof: {error}") from error
+
+
+class LocalProver:
+    """Proofs made by this process: nobody else learns anything, and the machine must hold the proving keys."""
+
+    def __init__(self, engines: Mapping[str, "Engine"]) -> None:
+        """`engines` by circuit name."""
+        self._engines = engines
+
+    @classmethod
+    def from_keys(cls, directory: Path, names: list[str]) -> "LocalProver":
+        """Load the circuits `names` with their keys `<name>.zkey` in `directory`."""
+        from prover.engine import Engine
+        from prover.errors import ProverError
+
+        try:
+            return cls({name: Engine.load(name, directory / f"{name}.zkey") for name in names})
+        except (ProverError, OSError) as error:
+            raise ProvingError(f"the proving keys in {directory} cannot be used: {error}") from error
+
+    def prove(self, circuit: str, public_inputs: list[int], inputs: Mapping[str, Any]) -> ProofResult:
+        """The proof of exactly these public inputs; raises ProvingError when there is none."""
+        from prover.errors import ProverError
+
+        engine = self._engines.get(circuit)
+        if engine is None:
+            raise ProvingError(f"this prover has no key for the circuit {circuit}")
+        started = time.perf_counter()
+        try:
+            witness = engine.solve(inputs)
+            solved = time.perf_counter()
+            if list(engine.public_inputs(witness)) != list(public_inputs):
+                raise ProvingError("the inputs belong to another statement than the public inputs say")
+            proof = engine.prove(witness)
+        except ProverError as error:
+            raise ProvingError(f"the statement cannot be proved: {error}") from error
+        proved = time.perf_counter()
+        seconds = {"witness": solved - started, "prove": proved - solved, "total": proved - started}
+        return ProofResult(proof=proof.to_bytes(), cached=False, job_id="", seconds=seconds)
