@@ -1,0 +1,83 @@
+"""One circuit with its proving key, ready to prove: what workers and wallets hold.
+
+    engine = Engine.load("spend_2x2", "keys/spend_2x2.zkey")
+    witness = engine.solve(inputs)
+    proof = engine.prove(witness)
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from prover.errors import InvalidProofError, KeyMismatchError
+from prover.formats.files import AnyPath
+from prover.formats.proof import Proof
+from prover.formats.verification_key import VerificationKey
+from prover.groth16.prove import ProvingKey, prove
+from prover.groth16.verify import verify
+from prover.limbs import from_limbs
+from prover.statements import registry
+from prover.witness import cpu as witness_solver
+
+
+class Engine:
+    """Thread-safe: nothing changes after loading. Memory is about the key's file size."""
+
+    def __init__(self, circuit: Any, key: ProvingKey) -> None:
+        """Use `Engine.load`. Raises KeyMismatchError when key and circuit differ in wires or public inputs."""
+        r1cs = circuit.r1cs
+        if (key.n_vars, key.n_public) != (r1cs.n_wires, r1cs.n_public):
+            raise KeyMismatchError(
+                f"the proving key is not one of circuit {circuit.name}: it has {key.n_vars} wires and {key.n_public} public "
+                f"inputs, the circuit {r1cs.n_wires} and {r1cs.n_public}; make keys again with `gelap keys make`"
+            )
+        self._circuit = circuit
+        self._key = key
+
+    @classmethod
+    def load(cls, circuit_name: str, zkey_path: AnyPath) -> "Engine":
+        """Build the circuit and read its key: a second or two.
+
+        Raises InputError for an unknown circuit, FormatError for a bad file, KeyMismatchError when they do not belong together.
+        """
+        return cls(registry.build(circuit_name), ProvingKey.load(zkey_path))
+
+    @property
+    def circuit_name(self) -> str:
+        return str(self._circuit.name)
+
+    @property
+    def n_public(self) -> int:
+        return self._key.n_public
+
+    @property
+    def verification_key(self) -> VerificationKey:
+        return self._key.verification_key
+
+    def solve(self, inputs: Mapping[str, Any]) -> np.ndarray:
+        """The witness of these inputs: uint64 (wires, 4), plain. Secret.
+
+        Raises InputError for inputs that are missing, unknown, misshapen or out of range, and UnsatisfiedError for inputs that
+        break a constraint.
+        """
+        return witness_solver.solve(self._circuit, inputs)[0]
+
+    def public_inputs(self, witness: np.ndarray) -> list[int]:
+        """The public inputs in a witness, in the circuit's order."""
+        return from_limbs(witness[1 : self.n_public + 1])
+
+    def prove(self, witness: np.ndarray) -> Proof:
+        """Prove a witness; the proof was verified. No two proofs are alike.
+
+        Raises UnsatisfiedError when the witness breaks a constraint, and InvalidProofError when the proof is wrong all the same.
+        """
+        try:
+            return prove(self._key, witness)
+        except InvalidProofError:
+            witness_solver.check(self._circuit.r1cs, witness)
+            raise
+
+    def verify(self, public_inputs: list[int], proof: Proof) -> bool:
+        """Does the proof hold under this key? See prover.groth16.verify."""
+        return verify(self.verification_key, public_inputs, proof)

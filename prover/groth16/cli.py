@@ -1,0 +1,113 @@
+"""`gelap ptau`, `gelap setup`, `gelap prove` and `gelap verify`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from prover.command import FAILED, reported_errors
+from prover.errors import InputError
+from prover.formats.proof import read_proof, read_public, write_proof, write_public
+from prover.formats.ptau import read_ptau
+from prover.formats.r1cs import read_r1cs
+from prover.formats.verification_key import read_verification_key, write_verification_key
+from prover.formats.wtns import read_wtns
+from prover.formats.zkey import write_zkey
+from prover.groth16 import setup as groth16_setup
+from prover.groth16.ceremony import MAX_POWER, new_powers_of_tau
+from prover.groth16.prove import ProvingKey
+from prover.groth16.prove import prove as groth16_prove
+from prover.groth16.verification_key import verification_key
+from prover.groth16.verify import verify as groth16_verify
+from prover.limbs import from_limbs
+from prover.progress import on_terminal
+from prover.r1cs import R1CS
+
+ptau = typer.Typer(no_args_is_help=True, help="Make powers of tau (development only).")
+
+
+@ptau.callback()
+def _ptau() -> None:
+    """Make powers of tau (development only)."""
+
+
+@ptau.command()
+def new(
+    power: Annotated[int, typer.Argument(min=1, max=MAX_POWER, help="Circuits up to 2^POWER constraints.")],
+    file: Annotated[Path, typer.Argument(help="The .ptau file to write, prepared for phase 2.")],
+) -> None:
+    """Make powers of tau on this machine, FOR DEVELOPMENT ONLY.
+
+    Whoever runs this could keep its secret and forge proofs under every key made from the file. For anything of value
+    take the file of a public ceremony instead.
+    """
+    typer.echo(
+        "These powers of tau are for DEVELOPMENT ONLY: whoever makes them could forge proofs. "
+        "For anything of value take the file of a public ceremony.",
+        err=True,
+    )
+    with reported_errors(), on_terminal("powers of tau") as progress:
+        new_powers_of_tau(power, file, progress)
+
+
+def setup(
+    ptau: Annotated[Path, typer.Option(help="Powers of tau, prepared for phase 2.")],
+    out: Annotated[Path, typer.Option(help="The .zkey file to write.")],
+    r1cs: Annotated[Path | None, typer.Option(help="The circuit's constraints.", show_default=False)] = None,
+    circuit: Annotated[
+        str | None, typer.Option(help="One of Gelap's circuits, instead of --r1cs.", show_default=False)
+    ] = None,
+    vkey: Annotated[
+        Path | None, typer.Option(help="Also write the verification key as JSON.", show_default=False)
+    ] = None,
+) -> None:
+    """Make a proving key from a circuit and powers of tau.
+
+    One phase-2 contribution is added. With nobody else's, whoever runs this could forge proofs: let independent people
+    contribute (`snarkjs zkey contribute`) before using the key for anything of value.
+    """
+    with reported_errors(), on_terminal("setup") as progress:
+        constraints = _constraints(r1cs, circuit)
+        key = groth16_setup.setup(constraints, read_ptau(ptau), progress)
+        if vkey is not None:
+            write_verification_key(vkey, verification_key(key))
+        write_zkey(out, key)
+
+
+def _constraints(r1cs: Path | None, circuit: str | None) -> R1CS:
+    if (r1cs is None) == (circuit is None):
+        raise InputError("name the circuit with either --r1cs FILE or --circuit NAME")
+    if r1cs is not None:
+        return read_r1cs(r1cs)
+    from prover.statements import registry
+
+    constraints: R1CS = registry.build(registry.resolve(circuit)).r1cs
+    return constraints
+
+
+def prove(
+    zkey: Annotated[Path, typer.Option(help="The proving key.")],
+    wtns: Annotated[Path, typer.Option(help="The witness.")],
+    proof: Annotated[Path, typer.Option(help="The proof to write, as JSON.")],
+    public: Annotated[Path, typer.Option(help="The public inputs to write, as JSON.")],
+) -> None:
+    """Prove a witness with a proving key; the proof is verified before it is written."""
+    with reported_errors():
+        witness = read_wtns(wtns)
+        key = ProvingKey.load(zkey)
+        made = groth16_prove(key, witness)
+        write_public(public, from_limbs(witness[1 : key.n_public + 1]))
+        write_proof(proof, made)
+
+
+def verify(
+    vkey: Annotated[Path, typer.Option(help="The verification key, as JSON.")],
+    proof: Annotated[Path, typer.Option(help="The proof, as JSON.")],
+    public: Annotated[Path, typer.Option(help="The public inputs, as JSON.")],
+) -> None:
+    """Verify a proof: exit code 0 when valid, 1 when invalid, 2 when a file is malformed or does not fit the others."""
+    with reported_errors():
+        valid = groth16_verify(read_verification_key(vkey), read_public(public), read_proof(proof))
+    typer.echo("valid" if valid else "invalid")
+    if not valid:
+        raise typer.Exit(FAILED)

@@ -1,0 +1,57 @@
+"""`gelap keys`: make and list a node's proving keys."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from prover.command import reported_errors
+from prover.keys import default_directory, ensure_keys, read_manifest
+from prover.progress import on_terminal
+
+app = typer.Typer(no_args_is_help=True, help="Make and inspect a node's proving keys.")
+
+Directory = Annotated[
+    Path | None,
+    typer.Option("--dir", envvar="GELAP_KEY_DIR", help="Folder of the keys; default: keys/ in Gelap's cache directory."),
+]
+
+
+@app.command()
+def make(
+    circuits: Annotated[list[str] | None, typer.Argument(help="Circuits; default: all.", show_default=False)] = None,
+    directory: Directory = None,
+) -> None:
+    """Make development keys where they are missing or their circuit changed.
+
+    The setup runs on this machine alone, so whoever runs it could forge proofs: never use these keys for anything of value.
+    """
+    from prover.statements import registry
+
+    typer.echo("These keys are for DEVELOPMENT ONLY: their setup has no independent contributor.", err=True)
+    with reported_errors(), on_terminal("keys") as progress:
+        manifest = ensure_keys(directory or default_directory(), circuits or registry.names(), progress)
+    typer.echo(str(manifest.directory / "manifest.json"))
+
+
+@app.command("list")
+def list_keys(
+    directory: Directory = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the manifest's entries as JSON.")] = False,
+) -> None:
+    """List the keys in a folder."""
+    with reported_errors():
+        manifest = read_manifest(directory or default_directory())
+    if as_json:
+        typer.echo(json.dumps([vars(entry) for entry in manifest.circuits], indent=2))
+        return
+    table = Table("circuit", "public inputs", "size", "verification key", "setup")
+    for entry in manifest.circuits:
+        path = manifest.directory / entry.zkey
+        size = f"{path.stat().st_size / 2**20:.1f} MiB" if path.is_file() else "missing"
+        setup = "development only" if entry.development else "ceremony"
+        table.add_row(entry.name, str(entry.public_inputs), size, entry.verification_key_digest[:16], setup)
+    Console().print(table)
