@@ -34,12 +34,11 @@ def atomic_write(path: AnyPath, private: bool = False) -> Iterator[BinaryIO]:
     """
     _refuse_zero_byte(path)
     try:
-        target = Path(os.path.realpath(path))
-        if target.exists() and not target.is_file():
+        if os.path.exists(path) and not os.path.isfile(path):
             with open(path, "wb") as stream:
                 yield stream
         else:
-            with _replacing(target, private) as stream:
+            with _replacing(Path(os.path.realpath(path)), private) as stream:
                 yield stream
     except OSError as error:
         raise FormatError(f"{path}: cannot be written ({error.strerror}); choose another place") from error

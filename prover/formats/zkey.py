@@ -134,7 +134,7 @@ def read_zkey(path: AnyPath, mmap: bool = True) -> ZKey:
             view = file.elements(number, count, words, Q)
             return view if mmap else view.copy()
 
-        # The points come first: their sections have the sizes that the counts ask for, so no count is absurd after them.
+        # The points come first: their sections have the sizes that the counts ask for, so none is absurd after them.
         ic = points(3, n_public + 1, G1_WORDS)
         points_a = points(5, n_vars, G1_WORDS)
         points_b1 = points(6, n_vars, G1_WORDS)
