@@ -1,7 +1,6 @@
 """The `gelap` command: mounts each package's commands and loads a package only when its command is used."""
 
 import importlib
-import sys
 from importlib.metadata import version
 from typing import Annotated, Any, NamedTuple
 
@@ -88,4 +87,4 @@ def root(
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -1,0 +1,131 @@
+"""A proving cluster on this machine for `gelap demo` and the tests: one gateway and one worker as child processes."""
+
+import contextlib
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import grpc
+
+from gelap.servers import ServerError
+from proto.client import ProverClient
+from proto.errors import ProverClientError
+from protocol.sealing import ClusterPrivateKey, fingerprint
+
+READY_TIMEOUT = 180.0
+STOP_TIMEOUT = 15.0
+
+
+@dataclass
+class Child:
+    """A `gelap` command running as a process of its own; its stderr goes to `log`."""
+
+    name: str
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    def ended(self) -> str | None:
+        """Why the process is no longer running, with the end of its log; None while it runs."""
+        code = self.process.poll()
+        if code is None:
+            return None
+        tail = "\n".join(self.log.read_text(errors="replace").splitlines()[-15:])
+        return f"the {self.name} ended with exit status {code}. Its log ends:\n{tail}"
+
+    def stop(self) -> None:
+        """Ask it to drain and wait; end it by force if it does not."""
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.wait(STOP_TIMEOUT)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Where the private cluster listens, and the fingerprint of the key that its worker opens inputs with."""
+
+    address: str
+    key_fingerprint: str
+    children: tuple[Child, ...]
+
+    def client(self, api_key: str | None = None) -> ProverClient:
+        """A client of a tenant of its own, or of the given API key's tenant, with the cluster's key pinned."""
+        return ProverClient(self.address, api_key or secrets.token_urlsafe(24), self.key_fingerprint)
+
+    def wait_until_ready(self, circuits: Sequence[str], timeout: float = READY_TIMEOUT) -> None:
+        """Return when a worker proves all the circuits. Raises ServerError when a process ended or time ran out."""
+        deadline = time.monotonic() + timeout
+        with self.client() as client:
+            while not self._has_workers(client, circuits):
+                for child in self.children:
+                    if reason := child.ended():
+                        raise ServerError(reason)
+                if time.monotonic() > deadline:
+                    logs = ", ".join(str(child.log) for child in self.children)
+                    raise ServerError(f"the cluster was not ready after {timeout:.0f} s; see {logs}")
+                time.sleep(0.1)
+
+    @staticmethod
+    def _has_workers(client: ProverClient, circuits: Sequence[str]) -> bool:
+        try:
+            served = {circuit.name for circuit in client.circuits() if circuit.workers}
+        except (ProverClientError, grpc.RpcError):
+            return False
+        return served.issuperset(circuits)
+
+
+@contextlib.contextmanager
+def private_cluster(redis_url: str, key_directory: Path, folder: Path, logs: Path | None = None) -> Iterator[Cluster]:
+    """Start a gateway and a worker on `redis_url`; both drain and stop when the block ends.
+
+    The cluster's new private key goes to `folder`, and so do the logs unless `logs` names another one. It yields at
+    once: see `Cluster.wait_until_ready`.
+    """
+    key = ClusterPrivateKey.generate()
+    key_file = folder / "cluster-key.pem"
+    descriptor = os.open(key_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with open(descriptor, "w", encoding="ascii") as file:
+        file.write(key.to_pem())
+    address = f"127.0.0.1:{_free_port()}"
+    environment = os.environ | {
+        "GELAP_REDIS_URL": redis_url,
+        "GELAP_GATEWAY_ADDRESS": address,
+        "GELAP_KEY_DIR": str(key_directory),
+        "GELAP_CLUSTER_KEY_FILE": str(key_file),
+    }
+    with contextlib.ExitStack() as stack:
+        children = []
+        for name in ("worker", "gateway"):
+            child = _start(name, environment, (logs or folder) / f"{name}.log")
+            stack.callback(child.stop)
+            children.append(child)
+        yield Cluster(address, fingerprint(key.public_key).hex(), tuple(children))
+
+
+def _start(name: str, environment: dict[str, str], log: Path) -> Child:
+    # A session of its own: Ctrl-C in the terminal reaches the parent only, which then stops its children in order.
+    with open(log, "wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "gelap.cli", name],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    return Child(name, process, log)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
