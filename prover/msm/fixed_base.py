@@ -1,0 +1,168 @@
+"""Many multiples of one point, and one multiple of many points: the work of a setup.
+
+`fixed_base_*` multiplies one base by many scalars with a table of d * 2^(cj) * base for every window j and digit d, so
+a product costs one addition a window and no doubling (Brickell, Gordon, McCurley, Wilson, "Fast exponentiation with
+precomputation", 1992). `scale_points_*` multiplies many points by one scalar in non-adjacent form.
+`sparse_combination_*` is told in `prover.msm.sparse`.
+"""
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from protocol.field import R
+from prover.kernels.cpu import kernel
+from prover.kernels.cpu.arrays import as_rows
+from prover.kernels.cpu.coordinate import group_marker, is_zero, load, neg
+from prover.kernels.cpu.curve import add_affine, double_point, infinity, store_point, to_affine
+from prover.kernels.cpu.threads import default_threads, run_all
+from prover.msm.digits import signed_digits
+from prover.msm.plan import windows_for
+from prover.msm.sparse import sparse_combination_g1, sparse_combination_g2
+
+__all__ = [
+    "fixed_base_g1",
+    "fixed_base_g2",
+    "scale_points_g1",
+    "scale_points_g2",
+    "sparse_combination_g1",
+    "sparse_combination_g2",
+]
+
+# The table of a larger window no longer fits in a core's cache.
+_MAX_TABLE_BITS = 12
+# Points that share one inversion, and one task.
+_CHUNK = 4096
+
+
+@kernel
+def _fill_table(base, table, scratch, windows, window_bits, like):
+    """Row j * half + d - 1 of `table` = d * 2^(window_bits * j) * base for 1 <= d <= half = 2^(window_bits - 1)."""
+    half = 1 << (window_bits - 1)
+    power = add_affine(infinity(like), load(base, 0, 0, like), load(base, 0, 1, like))
+    for window in range(windows):
+        first = window * half
+        store_point(scratch, first, power)
+        to_affine(scratch, table, like, first, first + 1)
+        x, y = load(table, first, 0, like), load(table, first, 1, like)
+        multiple = power
+        for d in range(1, half):
+            multiple = add_affine(multiple, x, y)
+            store_point(scratch, first + d, multiple)
+        power = double_point(multiple)
+    to_affine(scratch, table, like, 0, windows * half)
+
+
+@kernel
+def _multiply_base(table, digits, out, scratch, like, start, stop):
+    """Rows start .. stop-1 of `out`: the sums of the table's entries that each scalar's digits select."""
+    half = table.shape[0] // digits.shape[0]
+    for i in range(start, stop):
+        total = infinity(like)
+        for window in range(digits.shape[0]):
+            digit = np.int64(digits[window, i])
+            if digit == 0:
+                continue
+            row = window * half + abs(digit) - 1
+            x, y = load(table, row, 0, like), load(table, row, 1, like)
+            total = add_affine(total, x, neg(y) if digit < 0 else y)
+        store_point(scratch, i - start, total)
+    to_affine(scratch, out[start:stop], like, 0, stop - start)
+
+
+@kernel
+def _multiply_points(points, signs, out, scratch, like, start, stop):
+    """Rows start .. stop-1 of `out`: each point times the scalar whose signed bits, highest first, are `signs`."""
+    for i in range(start, stop):
+        x, y = load(points, i, 0, like), load(points, i, 1, like)
+        minus_y = neg(y)
+        total = infinity(like)
+        for sign in signs:
+            if not is_zero(total[2]):
+                total = double_point(total)
+            if sign > 0:
+                total = add_affine(total, x, y)
+            elif sign < 0:
+                total = add_affine(total, x, minus_y)
+        store_point(scratch, i - start, total)
+    to_affine(scratch, out[start:stop], like, 0, stop - start)
+
+
+def _in_chunks(work: Any, count: int, width: int, threads: int | None) -> None:
+    """Call work(scratch, like, start, stop) for every chunk of range(count), each with scratch rows of its own."""
+
+    def task(start: int) -> None:
+        stop = min(start + _CHUNK, count)
+        work(np.empty((stop - start, 2 * width), dtype=np.uint64), group_marker(width), start, stop)
+
+    run_all([partial(task, start) for start in range(0, count, _CHUNK)], threads or default_threads())
+
+
+def _table_bits(count: int) -> int:
+    """The window size with the fewest additions: `windows` a scalar, and one for each entry of the table."""
+    return min(range(2, _MAX_TABLE_BITS + 1), key=lambda bits: windows_for(bits) * (count + (1 << (bits - 1))))
+
+
+def _fixed_base(base: np.ndarray, scalars: np.ndarray, width: int, threads: int | None) -> np.ndarray:
+    base, scalars = as_rows(base, width), as_rows(scalars, 4)
+    window_bits = _table_bits(len(scalars))
+    windows = windows_for(window_bits)
+    table = np.empty((windows << (window_bits - 1), width), dtype=np.uint64)
+    scratch = np.empty((len(table), 2 * width), dtype=np.uint64)
+    _fill_table(base, table, scratch, windows, window_bits, group_marker(width))
+    digits = signed_digits(scalars, window_bits, threads)
+    out = np.empty((len(scalars), width), dtype=np.uint64)
+    _in_chunks(
+        lambda scratch, like, start, stop: _multiply_base(table, digits, out, scratch, like, start, stop),
+        len(scalars),
+        width,
+        threads,
+    )
+    return out
+
+
+def fixed_base_g1(base: np.ndarray, scalars: np.ndarray, threads: int | None = None) -> np.ndarray:
+    """scalars[i] * base in G1: uint64 (n, 8), affine.
+
+    base: uint64 (8,), affine, Montgomery form; scalars: uint64 (n, 4), plain and below r. threads: default one a CPU.
+    """
+    return _fixed_base(base, scalars, 8, threads)
+
+
+def fixed_base_g2(base: np.ndarray, scalars: np.ndarray, threads: int | None = None) -> np.ndarray:
+    """As `fixed_base_g1`, in G2: base uint64 (16,), result (n, 16)."""
+    return _fixed_base(base, scalars, 16, threads)
+
+
+def _signed_bits(scalar: int) -> np.ndarray:
+    """int8: the non-adjacent form of a scalar, highest first; on average a third of the digits are not zero."""
+    signs = []
+    while scalar:
+        sign = 2 - scalar % 4 if scalar & 1 else 0
+        signs.append(sign)
+        scalar = (scalar - sign) // 2
+    return np.array(signs[::-1], dtype=np.int8)
+
+
+def _scale_points(points: np.ndarray, scalar: int, width: int, threads: int | None) -> np.ndarray:
+    points = as_rows(points, width)
+    signs = _signed_bits(scalar % R)
+    out = np.empty_like(points)
+    _in_chunks(
+        lambda scratch, like, start, stop: _multiply_points(points, signs, out, scratch, like, start, stop),
+        len(points),
+        width,
+        threads,
+    )
+    return out
+
+
+def scale_points_g1(points: np.ndarray, scalar: int, threads: int | None = None) -> np.ndarray:
+    """scalar * points[i] in G1: uint64 (n, 8), affine; `scalar` is an integer, taken modulo r."""
+    return _scale_points(points, scalar, 8, threads)
+
+
+def scale_points_g2(points: np.ndarray, scalar: int, threads: int | None = None) -> np.ndarray:
+    """scalar * points[i] in G2: uint64 (n, 16), affine; `scalar` is an integer, taken modulo r."""
+    return _scale_points(points, scalar, 16, threads)

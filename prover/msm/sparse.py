@@ -1,0 +1,185 @@
+"""A sparse matrix times a vector of points: what a circuit's setup computes for every wire.
+
+A row's sum of value_k * P_k has a handful of terms, so Pippenger's buckets would stay empty and separate
+multiplications would double 254 times a term. Instead each base's multiples 2^(cj) * P are computed once for
+all rows, and a row throws them into one set of buckets whatever their window: 254 / c additions a term, and two a
+bucket at the end (Yao, "On the evaluation of powers", 1976, with signed digits). A value near r is replaced by its
+opposite, so 1, -1 and powers of two cost one addition.
+"""
+
+import itertools
+from functools import partial
+
+import numpy as np
+
+from protocol.field import R
+from prover.kernels.cpu import field, kernel
+from prover.kernels.cpu.arrays import as_rows, read_only
+from prover.kernels.cpu.coordinate import group_marker, is_zero, load, neg, store, zero
+from prover.kernels.cpu.curve import (
+    add_affine,
+    add_points,
+    double_point,
+    infinity,
+    load_point,
+    store_point,
+    to_affine,
+)
+from prover.kernels.cpu.threads import default_threads, run_all, run_ranges
+from prover.msm.digits import signed_digits
+from prover.msm.plan import windows_for
+
+# Multiples of the bases that are kept at a time; more windows than fit are done in turns.
+_MULTIPLES_BYTES = 256 << 20
+_MAX_WINDOW_BITS = 8
+_HALF_R = field.limb_tuple((R - 1) // 2)
+
+
+@kernel
+def _make_short(values, negated):
+    """Replace each value above (r - 1) / 2 by r - value, and tell which."""
+    for i in range(values.shape[0]):
+        value = field.load(values, i)
+        limb = 3
+        while limb > 0 and value[limb] == _HALF_R[limb]:
+            limb -= 1
+        negated[i] = value[limb] > _HALF_R[limb]
+        if negated[i]:
+            field.store(values, i, field.fr_neg(value))
+
+
+@kernel
+def _double_bases(bases, times, out, scratch, like, start, stop):
+    """Rows start .. stop-1 of `out` = 2^times * bases."""
+    for i in range(start, stop):
+        point = add_affine(infinity(like), load(bases, i, 0, like), load(bases, i, 1, like))
+        for _ in range(times):
+            point = double_point(point)
+        store_point(scratch, i, point)
+    to_affine(scratch, out, like, start, stop)
+
+
+@kernel
+def _add_rows(row_ptr, index, digits, multiples, sums, window_bits, like, start, stop):
+    """Add to rows start .. stop-1 of `sums` the terms of some windows.
+
+    digits: int16 (windows, nnz); multiples: row window * bases + i holds base i's multiple for that window.
+    """
+    bases = multiples.shape[0] // digits.shape[0]
+    buckets = np.empty((1 << (window_bits - 1), sums.shape[1]), dtype=np.uint64)
+    for row in range(start, stop):
+        for bucket in range(buckets.shape[0]):
+            store(buckets, bucket, 2, zero(like))
+        for k in range(row_ptr[row], row_ptr[row + 1]):
+            for window in range(digits.shape[0]):
+                digit = np.int64(digits[window, k])
+                if digit == 0:
+                    continue
+                place = window * bases + np.int64(index[k])
+                x, y = load(multiples, place, 0, like), load(multiples, place, 1, like)
+                chosen = abs(digit) - 1
+                point = add_affine(load_point(buckets, chosen, like), x, neg(y) if digit < 0 else y)
+                store_point(buckets, chosen, point)
+        running = infinity(like)
+        total = load_point(sums, row, like)
+        for bucket in range(buckets.shape[0] - 1, -1, -1):
+            if not is_zero(load(buckets, bucket, 2, like)):
+                running = add_points(running, load_point(buckets, bucket, like))
+            total = add_points(total, running)
+        store_point(sums, row, total)
+
+
+def _window_bits(rows: int, entries: int, bases: int) -> int:
+    """The window size with the fewest additions: a term has one a window, a row two a bucket, a base one a window."""
+    return min(
+        range(2, _MAX_WINDOW_BITS + 1),
+        key=lambda bits: windows_for(bits) * (entries + bases) + (rows << bits),
+    )
+
+
+def _balanced(row_ptr: np.ndarray, parts: int) -> list[tuple[int, int]]:
+    """Ranges of rows with about equal numbers of entries."""
+    targets = row_ptr[-1] * np.arange(1, parts, dtype=np.int64) // parts
+    bounds = [0, *np.searchsorted(row_ptr, targets).tolist(), len(row_ptr) - 1]
+    return [(start, stop) for start, stop in itertools.pairwise(bounds) if start < stop]
+
+
+class _Multiples:
+    """2^(window_bits * j) * bases, for one window after the other."""
+
+    def __init__(self, bases: np.ndarray, window_bits: int, threads: int) -> None:
+        self._next = bases
+        self._window_bits = window_bits
+        self._threads = threads
+        self._like = group_marker(bases.shape[1])
+        self._scratch = np.empty((len(bases), 2 * bases.shape[1]), dtype=np.uint64)
+
+    def take(self, windows: int) -> np.ndarray:
+        """The multiples for the next `windows` windows, one after the other: (windows * bases, width)."""
+        bases = self._next
+        out = np.empty((windows + 1, *bases.shape), dtype=np.uint64)
+        out[0] = bases
+        for window in range(1, windows + 1):
+            work = partial(_double_bases, read_only(out[window - 1]), self._window_bits, out[window], self._scratch)
+            run_ranges(partial(work, self._like), len(bases), self._threads, least=256)
+        self._next = out[windows]
+        return out[:windows].reshape(-1, bases.shape[1])
+
+
+def _sparse_combination(
+    row_ptr: np.ndarray, index: np.ndarray, value: np.ndarray, bases: np.ndarray, width: int, threads: int | None
+) -> np.ndarray:
+    bases, values = as_rows(bases, width), np.array(as_rows(value, 4))
+    row_ptr = read_only(np.asarray(row_ptr, dtype=np.int64))
+    index = np.asarray(index, dtype=np.uint32)
+    if len(index) != len(values) or row_ptr[0] != 0 or row_ptr[-1] != len(index) or np.any(np.diff(row_ptr) < 0):
+        raise ValueError("row_ptr, index and value do not describe one sparse matrix")
+    if len(index) and index.max() >= len(bases):
+        raise ValueError("a matrix entry refers to a base that is not there")
+    threads = threads or default_threads()
+    rows = len(row_ptr) - 1
+    out = np.zeros((rows, width), dtype=np.uint64)
+    if not len(index):
+        return out
+
+    used, index = np.unique(index, return_inverse=True)
+    index = read_only(index.astype(np.uint32))
+    bases = bases[used]
+    negated = np.empty(len(values), dtype=np.bool_)
+    _make_short(values, negated)
+    window_bits = _window_bits(rows, len(index), len(bases))
+    digits = signed_digits(values, window_bits, threads)
+    digits[:, negated] *= -1
+    digits = digits[: 1 + max(np.flatnonzero(digits.any(axis=1)), default=0)]
+
+    like = group_marker(width)
+    sums = np.zeros((rows, 2 * width), dtype=np.uint64)
+    multiples = _Multiples(bases, window_bits, threads)
+    turn = max(1, _MULTIPLES_BYTES // bases.nbytes)
+
+    for first in range(0, len(digits), turn):
+        some_digits = digits[first : first + turn]
+        some_multiples = multiples.take(len(some_digits))
+        add_rows = partial(_add_rows, row_ptr, index, some_digits, some_multiples, sums, window_bits, like)
+        run_all([partial(add_rows, *bounds) for bounds in _balanced(row_ptr, 8 * threads)], threads)
+    run_ranges(partial(to_affine, sums, out, like), rows, threads)
+    return out
+
+
+def sparse_combination_g1(
+    row_ptr: np.ndarray, index: np.ndarray, value: np.ndarray, bases: np.ndarray, threads: int | None = None
+) -> np.ndarray:
+    """Row by row the sum of value[k] * bases[index[k]] in G1: uint64 (rows, 8), affine, zeros for infinity.
+
+    row_ptr: int64 (rows + 1,); index: uint32 (nnz,), numbers of bases; value: uint64 (nnz, 4), plain and below r;
+    bases: uint64 (n, 8), affine, Montgomery form. Raises ValueError when they do not fit together. Values near 0 or r
+    are the fast ones. Memory: about 256 MiB at most for multiples of the bases, and 128 bytes a row.
+    """
+    return _sparse_combination(row_ptr, index, value, bases, 8, threads)
+
+
+def sparse_combination_g2(
+    row_ptr: np.ndarray, index: np.ndarray, value: np.ndarray, bases: np.ndarray, threads: int | None = None
+) -> np.ndarray:
+    """As `sparse_combination_g1`, in G2: bases uint64 (n, 16), result (rows, 16)."""
+    return _sparse_combination(row_ptr, index, value, bases, 16, threads)
