@@ -16,7 +16,27 @@ from chain.errors import RevertedError
 
 REVERT_STRING = bytes.fromhex("08c379a0")  # Error(string)
 
-ADVICE: dict[str, str] = {}
+ADVICE = {
+    "AmountOutOfRange": "an amount must be above 0 and below 2^128",
+    "BalanceMismatch": "the token moved another amount than asked; tokens that charge fees or rebase are unsupported",
+    "BatchSize": "the queue has changed: plan the tree update again",
+    "BatchTooShort": "a batch below 64 must wait for the 60-second epochs and hold all that is due: plan it again",
+    "Expired": "the payment came too late: build it again",
+    "InsufficientAllowance": "approve the amount for the pool first",
+    "InsufficientBalance": "the account holds less than that",
+    "InvalidProof": "the proof was made for other inputs or with other keys than the pool's",
+    "MemoLength": "a memo is 224 bytes",
+    "NullifierAlreadyUsed": "a note of this payment is spent already: synchronise and build the payment again",
+    "PoolIsPayee": "the pool cannot be the receiver or the relayer",
+    "ReceiverMissing": "a withdrawal needs a receiver",
+    "RelayerMissing": "a fee needs a relayer",
+    "TokenWithoutCode": "there is no token at this address",
+    "TransferFailed": "the token refused the transfer: check balance and allowance",
+    "TreeFull": "the pool is full: notes can only be withdrawn",
+    "UnknownArity": "the pool has no key for this number of notes",
+    "UnknownKey": "the verifier was deployed without this verification key",
+    "UnknownRoot": "the tree never had this root: synchronise and build the payment again",
+}
 
 
 class RevertDecoder:

@@ -69,12 +69,12 @@ class Store:
         try:
             # Made by us before SQLite sees it: there is no moment at which others could open it.
             os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
-            self.path.chmod(0o600)
             self._db = sqlite3.connect(self.path, isolation_level=None)
         except (OSError, sqlite3.Error) as error:
             raise WalletFileError(f"the wallet file {self.path} cannot be opened: {error}") from error
         try:
             self._prepare()
+            self.path.chmod(0o600)
         except sqlite3.Error as error:
             self._db.close()
             raise WalletFileError(f"{self.path} is no wallet file, or it is damaged: {error}") from error
