@@ -1,6 +1,8 @@
 """Damaged and hostile files give one FormatError that names the file, and cost neither memory nor a traceback."""
 
 import struct
+import subprocess
+import sys
 import tracemalloc
 from collections.abc import Callable
 
@@ -382,3 +384,19 @@ def test_a_witness_error_never_holds_a_value(tmp_path, contents):
     message = refusal("wtns", path)
     assert str(secret) not in message
     assert f"{secret:x}" not in message.lower()
+
+
+def test_want_of_memory_is_a_clear_error(tmp_path, contents, monkeypatch):
+    def exhausted(*_: object) -> None:
+        raise MemoryError
+
+    path = tmp_path / "file"
+    path.write_bytes(contents["zkey"])
+    monkeypatch.setattr("prover.formats.zkey.from_entries", exhausted)
+    assert "too large for this machine's memory" in refusal("zkey", path)
+
+
+def test_reading_files_needs_no_compiler_and_no_queue():
+    code = "import sys; import prover.formats.zkey, prover.formats.verification_key, prover.formats.ptau; "
+    code += "sys.exit(bool({'numba', 'cupy', 'celery', 'grpc', 'web3'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == 0
