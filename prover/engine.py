@@ -1,8 +1,8 @@
 """One circuit with its proving key, ready to prove: what workers and wallets hold.
 
-    engine = Engine.load("spend_2x2", "keys/spend_2x2.zkey")
-    witness = engine.solve(inputs)
-    proof = engine.prove(witness)
+engine = Engine.load("spend_2x2", "keys/spend_2x2.zkey")
+witness = engine.solve(inputs)
+proof = engine.prove(witness)
 """
 
 from collections.abc import Mapping
@@ -29,8 +29,8 @@ class Engine:
         r1cs = circuit.r1cs
         if (key.n_vars, key.n_public) != (r1cs.n_wires, r1cs.n_public):
             raise KeyMismatchError(
-                f"the proving key is not one of circuit {circuit.name}: it has {key.n_vars} wires and {key.n_public} public "
-                f"inputs, the circuit {r1cs.n_wires} and {r1cs.n_public}; make keys again with `gelap keys make`"
+                f"the proving key is not one of circuit {circuit.name}: it has {key.n_vars} wires and {key.n_public} "
+                f"public inputs, the circuit {r1cs.n_wires} and {r1cs.n_public}; make it again with `gelap keys make`"
             )
         self._circuit = circuit
         self._key = key
@@ -39,7 +39,8 @@ class Engine:
     def load(cls, circuit_name: str, zkey_path: AnyPath) -> "Engine":
         """Build the circuit and read its key: a second or two.
 
-        Raises InputError for an unknown circuit, FormatError for a bad file, KeyMismatchError when they do not belong together.
+        Raises InputError for an unknown circuit, FormatError for a bad file, KeyMismatchError when they do not belong
+        together.
         """
         return cls(registry.build(circuit_name), ProvingKey.load(zkey_path))
 
@@ -58,8 +59,8 @@ class Engine:
     def solve(self, inputs: Mapping[str, Any]) -> np.ndarray:
         """The witness of these inputs: uint64 (wires, 4), plain. Secret.
 
-        Raises InputError for inputs that are missing, unknown, misshapen or out of range, and UnsatisfiedError for inputs that
-        break a constraint.
+        Raises InputError for inputs that are missing, unknown, misshapen or out of range, and UnsatisfiedError for
+        inputs that break a constraint.
         """
         return witness_solver.solve(self._circuit, inputs)[0]
 
@@ -70,7 +71,8 @@ class Engine:
     def prove(self, witness: np.ndarray) -> Proof:
         """Prove a witness; the proof was verified. No two proofs are alike.
 
-        Raises UnsatisfiedError when the witness breaks a constraint, and InvalidProofError when the proof is wrong all the same.
+        Raises UnsatisfiedError when the witness breaks a constraint, and InvalidProofError when the proof is wrong all
+        the same.
         """
         try:
             return prove(self._key, witness)

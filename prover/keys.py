@@ -109,7 +109,7 @@ def ensure_keys(directory: Path, names: Sequence[str], progress: Reporter = sile
     # Imported late: reading a manifest needs no circuits.
     from prover.statements import registry
 
-    circuits = {}
+    circuits: dict[str, R1CS] = {}
     for name in names:
         progress(f"compiling {name}", len(circuits), len(names))
         circuit = registry.build(registry.resolve(name))

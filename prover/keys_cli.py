@@ -16,7 +16,9 @@ app = typer.Typer(no_args_is_help=True, help="Make and inspect a node's proving 
 
 Directory = Annotated[
     Path | None,
-    typer.Option("--dir", envvar="GELAP_KEY_DIR", help="Folder of the keys; default: keys/ in Gelap's cache directory."),
+    typer.Option(
+        "--dir", envvar="GELAP_KEY_DIR", help="Folder of the keys; default: keys/ in Gelap's cache directory."
+    ),
 ]
 
 
@@ -27,7 +29,8 @@ def make(
 ) -> None:
     """Make development keys where they are missing or their circuit changed.
 
-    The setup runs on this machine alone, so whoever runs it could forge proofs: never use these keys for anything of value.
+    The setup runs on this machine alone, so whoever runs it could forge proofs: never use these keys for anything of
+    value.
     """
     from prover.statements import registry
 

@@ -1,7 +1,7 @@
 """Python integers <-> arrays of 64-bit limbs.
 
-A field element is four little-endian uint64 limbs, the byte layout of snarkjs's files. Whether the integer is plain or in
-Montgomery form (R = 2^256) is said by the name that holds it: `..._mont`, or a docstring.
+A field element is four little-endian uint64 limbs, the byte layout of snarkjs's files. Whether the integer is plain
+or in Montgomery form (R = 2^256) is said by the name that holds it: `..._mont`, or a docstring.
 """
 
 from collections.abc import Iterable

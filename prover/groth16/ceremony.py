@@ -1,10 +1,11 @@
 """Powers of tau for development: one contribution, made by whoever runs this.
 
 Whoever knows tau can prove anything under every key made from it. Here one process draws it from the operating system's
-random source and forgets it when done, but nobody can check that it did. For anything of value use a public ceremony's file.
+random source and forgets it when done, but nobody can check that it did. For anything of value use a public ceremony's
+file.
 
-Knowing tau is what makes this fast: the Lagrange points that snarkjs derives by Fourier transforms in the group ("prepare
-phase 2") are the generator times L_i(tau), so every point is one multiplication of a fixed base.
+Knowing tau is what makes this fast: the Lagrange points that snarkjs derives by Fourier transforms in the group
+("prepare phase 2") are the generator times L_i(tau), so every point is one multiplication of a fixed base.
 
 The layout and the contribution record are those of snarkjs 0.7 (`powersoftau_new.js`, `_contribute.js`,
 `_preparephase2.js`), after Bowe, Gabizon and Miers (eprint 2017/1050): `snarkjs powersoftau verify` accepts the file.

@@ -1,8 +1,8 @@
 """The hash that ties a phase-2 ceremony to one circuit and one powers of tau.
 
-snarkjs 0.7 (`zkey_new.js`) hashes the whole initial key, before any phase-2 contribution: the points of the header, then
-each list of points after its length. `snarkjs zkey verify` computes it again, so every byte counts, including what is
-hashed for the H points: not the Lagrange points the key holds but the differences tau^(i+n) G1 - tau^i G1.
+snarkjs 0.7 (`zkey_new.js`) hashes the whole initial key, before any phase-2 contribution: the points of the header,
+then each list of points after its length. `snarkjs zkey verify` computes it again, so every byte counts, including what
+is hashed for the H points: not the Lagrange points the key holds but the differences tau^(i+n) G1 - tau^i G1.
 """
 
 import hashlib

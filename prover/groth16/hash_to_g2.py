@@ -1,9 +1,9 @@
 """The deterministic point of G2 that a ceremony's transcript stands for.
 
-A contributor proves knowledge of its secret x with pairs (S, xS) in G1 and (P, xP) in G2, where P comes out of the hash of
-everything said before, so nobody knows a ratio between P and other points in advance. The map is the one of snarkjs 0.7
-(`keypair.js`, and ffjavascript's `chacha.js` and `fromRng`): the digest seeds a ChaCha20 stream, x coordinates are drawn
-until one lies on the twist, and the point is multiplied by the twist's cofactor to land in the subgroup.
+A contributor proves knowledge of its secret x with pairs (S, xS) in G1 and (P, xP) in G2, where P comes out of the hash
+of everything said before, so nobody knows a ratio between P and other points in advance. The map is the one of snarkjs
+0.7 (`keypair.js`, and ffjavascript's `chacha.js` and `fromRng`): the digest seeds a ChaCha20 stream, x coordinates are
+drawn until one lies on the twist, and the point is multiplied by the twist's cofactor to land in the subgroup.
 
 Plain Python integers: it runs a handful of times per ceremony, at about 20 ms.
 """

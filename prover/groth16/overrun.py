@@ -1,9 +1,10 @@
 """One hash input of snarkjs 0.7 that is not a point, computed as snarkjs computes it.
 
-Where a circuit fills its powers of tau (a 2^n domain, n >= 15, from a file of power n), the last chunk that snarkjs hashes
-for the H points reads one power of tau more than the file holds: 64 bytes that are the next section's header and the
-beginning of its first point. WebAssembly then subtracts tau^(n-1) G1 from "coordinates" of up to 2^256, without reducing
-them first. Only exact integer arithmetic, carries included, gives the same bytes; `snarkjs zkey verify` insists on them.
+Where a circuit fills its powers of tau (a 2^n domain, n >= 15, from a file of power n), the last chunk that snarkjs
+hashes for the H points reads one power of tau more than the file holds: 64 bytes that are the next section's header and
+the beginning of its first point. WebAssembly then subtracts tau^(n-1) G1 from "coordinates" of up to 2^256, without
+reducing them first. Only exact integer arithmetic, carries included, gives the same bytes; `snarkjs zkey verify`
+insists on them.
 """
 
 import numpy as np

@@ -1,7 +1,9 @@
-"""Phase 2 of the setup: contributions that make delta of one circuit's key, in snarkjs 0.7's records (`zkey_contribute.js`).
+"""Phase 2 of the setup: contributions that make delta of one circuit's key, in snarkjs 0.7's records
+(`zkey_contribute.js`).
 
-The initial key has delta = gamma = 1, with which anyone can forge proofs. Each contribution multiplies delta by a secret
-and divides the C and H points by it; one honest contributor is enough. See Bowe, Gabizon, Miers, eprint 2017/1050.
+The initial key has delta = gamma = 1, with which anyone can forge proofs. Each contribution multiplies delta by a
+secret and divides the C and H points by it; one honest contributor is enough. See Bowe, Gabizon, Miers, eprint
+2017/1050.
 """
 
 import hashlib

@@ -77,11 +77,11 @@ class ProvingKey:
 def prove(key: ProvingKey, witness: np.ndarray, threads: int | None = None) -> Proof:
     """Prove that `witness`, uint64 (wires, 4), plain and canonical, satisfies the circuit of `key`.
 
-    r and s come from the operating system's random source, so no two proofs are alike and a proof tells nothing about the
-    witness. The proof has been verified when it is returned. threads: default one a CPU.
+    r and s come from the operating system's random source, so no two proofs are alike and a proof tells nothing about
+    the witness. The proof has been verified when it is returned. threads: default one a CPU.
 
-    Raises KeyMismatchError for a witness of another circuit or not of this form, and InvalidProofError when the proof does
-    not verify: then the witness breaks a constraint, or the key is damaged.
+    Raises KeyMismatchError for a witness of another circuit or not of this form, and InvalidProofError when the proof
+    does not verify: then the witness breaks a constraint, or the key is damaged.
     """
     _check_witness(key, witness)
     r, s = secrets.randbelow(R), secrets.randbelow(R)

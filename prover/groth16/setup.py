@@ -1,20 +1,20 @@
-"""The setup of one circuit: from its constraints and powers of tau to a proving key, as `snarkjs groth16 setup` makes it.
+"""The setup of one circuit: from its constraints and powers of tau to a proving key, as `snarkjs groth16 setup` makes
+it.
 
-Let L_j be the Lagrange basis of the domain and row j of A, B, C the j-th constraint. Wire i has the polynomials
-u_i = sum of A[j][i] L_j, v_i with B and w_i with C; their values at tau in the group are sums of the powers-of-tau file's
+Let L_j be the Lagrange basis of the domain and row j of A, B, C the j-th constraint. Wire i has the polynomials u_i =
+sum of A[j][i] L_j, v_i with B and w_i with C; their values at tau in the group are sums of the powers-of-tau file's
 Lagrange points, with the columns of the matrices as coefficients:
 
     A_i = u_i(tau)     B_i = v_i(tau)     IC_i or C_i = beta u_i(tau) + alpha v_i(tau) + w_i(tau)
 
-To A are added rows that hold one public wire each (wire 0 included), which keeps the public wires' polynomials independent:
-without them an unused public input could be changed under a valid proof.
+To A are added rows that hold one public wire each (wire 0 included), which keeps the public wires' polynomials
+independent: without them an unused public input could be changed under a valid proof.
 """
 
 from dataclasses import replace
 
 import numpy as np
 
-from protocol.field import R
 from prover.errors import SetupError
 from prover.formats.ptau import PowersOfTau
 from prover.formats.zkey import MpcParameters, ZKey
@@ -41,8 +41,8 @@ def domain_power(r1cs: R1CS) -> int:
 def setup(r1cs: R1CS, ptau: PowersOfTau, progress: Reporter = silent) -> ZKey:
     """Make a proving key with one phase-2 contribution of this process.
 
-    Raises SetupError when the powers of tau are too few, not prepared for phase 2 or not powers of anything, or the circuit
-    is too large.
+    Raises SetupError when the powers of tau are too few, not prepared for phase 2 or not powers of anything, or the
+    circuit is too large.
     """
     steps = 8
     progress("checking the powers of tau", 0, steps)
@@ -74,9 +74,7 @@ def _initial_key(r1cs: R1CS, ptau: PowersOfTau, power: int, progress: Reporter, 
     progress("B points in G1", 2, steps)
     points_b1 = _combine_g1(columns_b, tau_g1)
     progress("B points in G2", 3, steps)
-    points_b2 = sparse_combination_g2(
-        columns_b.row_ptr, columns_b.col, columns_b.value, ptau.lagrange("tau_g2", power)
-    )
+    points_b2 = sparse_combination_g2(columns_b.row_ptr, columns_b.col, columns_b.value, ptau.lagrange("tau_g2", power))
     progress("C points", 4, steps)
     bases = np.concatenate([ptau.lagrange("beta_tau_g1", power), ptau.lagrange("alpha_tau_g1", power), tau_g1])
     linear = _combine_g1(_transpose(_stack([a, b, c]), r1cs.n_wires), bases)

@@ -1,8 +1,8 @@
 """How a ceremony writes points and hashes into its transcripts.
 
-The encodings are those of snarkjs 0.7 (`toRprUncompressed`, `toRprCompressed`): big-endian plain coordinates, for G2 the
-c1 part of a coordinate before c0, infinity all zeros; a compressed point is its x with two flags in the top bits. All
-transcript hashes are BLAKE2b-512.
+The encodings are those of snarkjs 0.7 (`toRprUncompressed`, `toRprCompressed`): big-endian plain coordinates, for G2
+the c1 part of a coordinate before c0, infinity all zeros; a compressed point is its x with two flags in the top bits.
+All transcript hashes are BLAKE2b-512.
 """
 
 import hashlib
@@ -34,7 +34,7 @@ def compressed(points: np.ndarray) -> bytes:
     # The sign of a G2 coordinate is that of c1, or of c0 when c1 is zero.
     deciding = y[:, -4:]
     if limbs == 16:
-        deciding = np.where(y[:, 4:].any(axis=1)[:, None], y[:, 4:], y[:, :4])
+        deciding = np.where(y[:, 4:].any(axis=1, keepdims=True), y[:, 4:], y[:, :4])
     encoded[:, 0] |= np.where(_exceeds(deciding, _LARGEST_SMALLER_Y), _GREATER_Y, 0).astype(np.uint8)
     encoded[:, 0] |= np.where(plain.any(axis=1), 0, _INFINITY).astype(np.uint8)
     return encoded.tobytes()
@@ -51,8 +51,8 @@ def digest(*parts: bytes) -> bytes:
 def partial_digest(message: bytes) -> bytes:
     """The 216-byte state of BLAKE2b-512 after a non-empty `message`, as a powers-of-tau contribution records it.
 
-    Unprocessed block (128 bytes) | chaining value (64) | bytes processed (8) | bytes waiting in the block (8) | zeros (8),
-    all little-endian. A full last block waits too, since BLAKE2b marks the final one.
+    Unprocessed block (128 bytes) | chaining value (64) | bytes processed (8) | bytes waiting in the block (8) | zeros
+    (8), all little-endian. A full last block waits too, since BLAKE2b marks the final one.
     """
     waiting = len(message) % blake2b.BLOCK_BYTES or blake2b.BLOCK_BYTES
     processed = len(message) - waiting
@@ -74,8 +74,8 @@ def _big_endian_coordinates(points: np.ndarray) -> np.ndarray:
 
 def _exceeds(values: np.ndarray, bound: np.ndarray) -> np.ndarray:
     """values > bound, row by row, for limbs (n, 4)."""
-    result = np.zeros(len(values), dtype=bool)
-    undecided = np.ones(len(values), dtype=bool)
+    result: np.ndarray = np.zeros(len(values), dtype=bool)
+    undecided: np.ndarray = np.ones(len(values), dtype=bool)
     for limb in range(3, -1, -1):
         result |= undecided & (values[:, limb] > bound[limb])
         undecided &= values[:, limb] == bound[limb]

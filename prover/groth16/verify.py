@@ -35,16 +35,16 @@ class Verifier:
             raise FormatError(f"the verification key has {len(key.ic)} IC points for {key.n_public} public inputs")
         g1 = {"alpha": key.alpha1, **{f"IC[{i}]": point for i, point in enumerate(key.ic)}}
         g2 = {"beta": key.beta2, "gamma": key.gamma2, "delta": key.delta2}
-        for name, flat in [(n, p) for n, p in g1.items()] + [(n, p[0] + p[1]) for n, p in g2.items()]:
-            if not any(flat):
+        for name, coordinates in [*g1.items(), *((name, x + y) for name, (x, y) in g2.items())]:
+            if not any(coordinates):
                 raise FormatError(f"the verification key's {name} is the point at infinity; make a new setup")
-            if not all(0 <= coordinate < Q for coordinate in flat):
+            if not all(0 <= coordinate < Q for coordinate in coordinates):
                 raise FormatError(f"the verification key's {name} has a coordinate outside the field")
-        for name, point in g1.items():
-            if not on_g1(pack_g1([point])):
+        for name, g1_point in g1.items():
+            if not on_g1(pack_g1([g1_point])):
                 raise FormatError(f"the verification key's {name} is not on the curve")
-        for name, point in g2.items():
-            if not on_g2(pack_g2([point])):
+        for name, g2_point in g2.items():
+            if not on_g2(pack_g2([g2_point])):
                 raise FormatError(f"the verification key's {name} is not in the group G2")
         if key.gamma2[0] == key.delta2[0]:
             raise FormatError(
@@ -58,8 +58,8 @@ class Verifier:
     def verify(self, public_inputs: Sequence[int], proof: Proof) -> bool:
         """Does `proof` prove the statement with these public inputs?
 
-        A proof with a point off its curve or outside its subgroup, or an input not in [0, r), is not valid: False. A wrong
-        number of inputs is a KeyMismatchError.
+        A proof with a point off its curve or outside its subgroup, or an input not in [0, r), is not valid: False. A
+        wrong number of inputs is a KeyMismatchError.
         """
         if len(public_inputs) != self.key.n_public:
             raise KeyMismatchError(
