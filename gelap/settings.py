@@ -22,7 +22,7 @@ class Settings(BaseSettings):
     rpc_url: str | None = Field(default=None, description="JSON-RPC endpoint of the chain")
     cache_dir: Path = Field(default_factory=cache_directory, description="compiled kernels and development keys")
     key_dir: Path | None = Field(
-        None, description="proving keys and manifest.json; default: keys/ in the cache directory"
+        default=None, description="proving keys and manifest.json; default: keys/ in the cache directory"
     )
     cluster_key_file: Path | None = Field(default=None, description="the workers' X25519 private key, PEM, mode 600")
     gateway_address: str = Field(default="127.0.0.1:50051", description="where the gateway listens")

@@ -104,8 +104,12 @@ def from_rpc_error(error: grpc.RpcError, target: str) -> ProverClientError:
     if not name and status in _ADVICE:
         # It did not come from a gateway but from the connection; grpc's own words are for its developers.
         message = _ADVICE[status].format(target=target)
+    kind = BY_STATUS[status]
+    if not name and status is grpc.StatusCode.RESOURCE_EXHAUSTED:
+        # Not a full queue, which has a name, but a message over the gateway's limit.
+        kind, message = RefusedError, "the request is larger than the gateway takes"
     retry = metadata.get("gelap-retry") == "yes" if name else status in _ADVICE
-    return BY_STATUS[status](
+    return kind(
         message,
         name=name,
         retry=retry,

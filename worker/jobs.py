@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import redis
 from redis.backoff import ExponentialBackoff
@@ -177,7 +177,7 @@ class JobStore:
 
     def read(self, job_id: str) -> Job | None:
         """Return a job, or None when there is none of this id (any more)."""
-        fields = self._client.hgetall(f"gelap:job:{job_id}")
+        fields = cast(dict[bytes, bytes], self._client.hgetall(f"gelap:job:{job_id}"))
         return _job(fields) if fields else None
 
     def claim(self, job_id: str, worker: str) -> Attempt | None:

@@ -3,6 +3,7 @@
 import json
 import threading
 from dataclasses import asdict, dataclass
+from typing import cast
 
 import redis
 import structlog
@@ -13,7 +14,6 @@ from worker.jobs import load_script
 BEAT_SECONDS = 2.0
 SILENCE_SECONDS = 10.0
 
-_KEY = "gelap:cluster-key"
 log = structlog.get_logger("gelap.registry")
 
 
@@ -40,7 +40,9 @@ class Registry:
 
     def remove(self, worker: LiveWorker) -> None:
         with self._client.pipeline() as pipeline:
-            pipeline.zrem("gelap:workers:seen", worker.id).hdel("gelap:workers", worker.id).execute()
+            pipeline.zrem("gelap:workers:seen", worker.id)
+            pipeline.hdel("gelap:workers", worker.id)
+            pipeline.execute()
 
     def live_workers(self) -> list[LiveWorker]:
         """Return the workers seen in the last ten seconds."""
@@ -50,7 +52,7 @@ class Registry:
 
     def cluster_key(self) -> bytes | None:
         """Return the published X25519 public key, 32 bytes; None when no worker has been here yet."""
-        return self._client.get(_KEY)
+        return cast(bytes | None, self._client.get("gelap:cluster-key"))
 
 
 class Heartbeat:

@@ -1,0 +1,70 @@
+"""Wakes those who wait for a job when its state changes, from one Redis subscription for the whole gateway."""
+
+import asyncio
+import contextlib
+import threading
+from collections import defaultdict
+from collections.abc import Iterator
+
+import redis
+import structlog
+
+from worker.jobs import EVENTS
+
+log = structlog.get_logger("gelap.events")
+
+
+class JobEvents:
+    """Start it from the event loop it is to wake.
+
+    A message may get lost with the connection, so it only says "look again"; after a reconnection everybody looks.
+    """
+
+    def __init__(self, client: redis.Redis) -> None:
+        self._client = client
+        self._waiting: dict[str, set[asyncio.Event]] = defaultdict(set)
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._listen, name="job events", daemon=True)
+
+    def start(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopping.set()
+
+    @contextlib.contextmanager
+    def changes(self, job_id: str) -> Iterator[asyncio.Event]:
+        """Yield an event that is set when the job may have changed; clear it before looking at the job."""
+        event = asyncio.Event()
+        self._waiting[job_id].add(event)
+        try:
+            yield event
+        finally:
+            self._waiting[job_id].discard(event)
+            if not self._waiting[job_id]:
+                del self._waiting[job_id]
+
+    def _listen(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                with self._client.pubsub(ignore_subscribe_messages=True) as subscription:
+                    subscription.subscribe(EVENTS)
+                    self._tell(None)
+                    while not self._stopping.is_set():
+                        message = subscription.get_message(timeout=1.0)
+                        if message is not None:
+                            self._tell(message["data"].decode())
+            except redis.RedisError as error:
+                log.warning("no news of jobs: Redis does not answer", reason=str(error))
+                self._stopping.wait(1.0)
+
+    def _tell(self, job_id: str | None) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed: the gateway is stopping
+            self._loop.call_soon_threadsafe(self._wake, job_id)
+
+    def _wake(self, job_id: str | None) -> None:
+        woken = self._waiting.values() if job_id is None else [self._waiting.get(job_id, set())]
+        for events in list(woken):
+            for event in events:
+                event.set()

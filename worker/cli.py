@@ -1,0 +1,54 @@
+"""`gelap worker`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gelap.logs import LogLevel, configure_logs
+from gelap.settings import Settings
+from worker.errors import ConfigurationError
+
+
+def worker(
+    redis_url: Annotated[
+        str | None, typer.Option(envvar="GELAP_REDIS_URL", help="Redis of the cluster.", show_envvar=True)
+    ] = None,
+    key_dir: Annotated[
+        Path | None, typer.Option(envvar="GELAP_KEY_DIR", help="Proving keys and manifest.json.")
+    ] = None,
+    cluster_key_file: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="GELAP_CLUSTER_KEY_FILE",
+            help="The X25519 private key that all workers of the cluster share (PEM, mode 600); made if absent.",
+        ),
+    ] = None,
+    concurrency: Annotated[
+        int, typer.Option(envvar="GELAP_WORKER_CONCURRENCY", min=1, help="Jobs in hand at once.")
+    ] = 2,
+    log_level: Annotated[
+        LogLevel, typer.Option(envvar="GELAP_LOG_LEVEL", help="The least severe lines to log.")
+    ] = LogLevel.INFO,
+) -> None:
+    """Prove jobs from the cluster's queue until SIGTERM or Ctrl-C; then finish the jobs in hand and exit 0."""
+    settings = Settings()
+    try:
+        configure_logs(log_level)
+        if redis_url is None:
+            raise ConfigurationError("a worker needs the cluster's Redis: set GELAP_REDIS_URL or --redis-url")
+        from worker.engines import load_circuit
+        from worker.service import WorkerConfig, serve
+
+        config = WorkerConfig(
+            redis_url=redis_url,
+            key_dir=key_dir or settings.keys,
+            cluster_key_file=cluster_key_file or settings.cluster_key_file or settings.cache_dir / "cluster-key.pem",
+            concurrency=concurrency,
+        )
+        serve(config, load_circuit)
+    except ConfigurationError as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(2) from None
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None

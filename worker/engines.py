@@ -1,0 +1,56 @@
+"""Loads the prover for the circuits of a manifest; the only module of the worker that knows the proving engine."""
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from protocol.statements import InputValue
+from prover.engine import Engine
+from prover.errors import FormatError, ProverError
+from prover.formats.proof import Proof
+from worker.errors import ConfigurationError
+from worker.manifest import CircuitEntry
+
+
+class EngineCircuit:
+    """One circuit with its proving key, as the executor wants it."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self.verification_key_digest = engine.verification_key.digest()
+
+    def solve(self, inputs: Mapping[str, InputValue]) -> np.ndarray:
+        return self._engine.solve(inputs)
+
+    def public_inputs(self, witness: Any) -> list[int]:
+        return self._engine.public_inputs(witness)
+
+    def prove(self, witness: Any) -> bytes:
+        return self._engine.prove(witness).to_bytes()
+
+    def verify(self, public_inputs: list[int], proof: bytes) -> bool:
+        try:
+            return self._engine.verify(public_inputs, Proof.from_bytes(proof))
+        except FormatError:
+            # Coordinates that are not below the field's modulus: no contract takes such a proof either.
+            return False
+
+
+def load_circuit(entry: CircuitEntry) -> EngineCircuit:
+    """Load a circuit and its proving key, which must be the one that the manifest names. Raises ConfigurationError."""
+    advice = f"make the keys of {entry.name} again with `gelap keys make`"
+    try:
+        with entry.zkey.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").digest()
+        if digest != entry.zkey_sha256:
+            raise ConfigurationError(f"{entry.zkey} is not the file that the manifest names: {advice}")
+        circuit = EngineCircuit(Engine.load(entry.name, entry.zkey))
+    except OSError as error:
+        raise ConfigurationError(f"{entry.zkey} cannot be read ({error.strerror}): {advice}") from None
+    except ProverError as error:
+        raise ConfigurationError(f"{error}: {advice}") from None
+    if circuit.verification_key_digest != entry.verification_key_digest:
+        raise ConfigurationError(f"{entry.zkey} holds another verification key than the manifest names: {advice}")
+    return circuit

@@ -1,0 +1,119 @@
+"""One worker process: takes job ids from Celery, proves, and ends cleanly when it is told to."""
+
+import os
+import secrets
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import structlog
+from celery import Celery
+from celery.worker import state as celery_state
+
+from protocol.sealing import fingerprint
+from worker import queue
+from worker.cluster_key import load_cluster_key
+from worker.connection import connect_or_explain
+from worker.errors import ConfigurationError
+from worker.executor import Executor, LoadedCircuit
+from worker.jobs import JobStore, Limits
+from worker.leases import LeaseKeeper
+from worker.manifest import CircuitEntry, read_manifest
+from worker.registry import Heartbeat, LiveWorker, Registry
+from worker.runner import JobRunner
+
+log = structlog.get_logger("gelap.worker")
+
+
+@dataclass(frozen=True)
+class WorkerConfig:
+    """`concurrency` is how many jobs are in hand at once: one on the device, the others solving their witness."""
+
+    redis_url: str
+    key_dir: Path
+    cluster_key_file: Path
+    concurrency: int = 2
+    limits: Limits = field(default_factory=Limits)
+
+
+def serve(config: WorkerConfig, load_circuit: Callable[[CircuitEntry], LoadedCircuit]) -> None:
+    """Work until SIGTERM or SIGINT, then finish what is in hand and return. Raises ConfigurationError.
+
+    `load_circuit` makes a circuit of the manifest ready to prove: `worker.engines.load_circuit`.
+    """
+    client = connect_or_explain(config.redis_url)
+    entries = read_manifest(config.key_dir)
+    key, made = load_cluster_key(config.cluster_key_file)
+    if made:
+        log.warning(
+            "made a new cluster key; workers on other machines need a copy of it", file=str(config.cluster_key_file)
+        )
+    executor = Executor({name: load_circuit(entry) for name, entry in entries.items()})
+    worker = LiveWorker(f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}", executor.circuits)
+
+    store = JobStore(client, config.limits)
+    leases = LeaseKeeper(store)
+    heartbeat = Heartbeat(Registry(client), worker, key.public_key)
+    app = queue.make_app(config.redis_url)
+    runner = JobRunner(store, executor, key, leases, worker.id, lambda job_id: queue.send(app, job_id))
+
+    with ExitStack() as running:
+        # Stopped in the opposite order: jobs in hand still need the device and their leases.
+        running.callback(executor.close)
+        leases.start()
+        running.callback(leases.stop)
+        heartbeat.start()
+        running.callback(heartbeat.stop)
+
+        def ready(_: Any) -> None:
+            log.info(
+                "worker ready",
+                worker=worker.id,
+                circuits=list(worker.circuits),
+                cluster_key=fingerprint(key.public_key).hex(),
+            )
+
+        _consume(app, runner, config.concurrency, ready)
+        log.info("worker stopped", worker=worker.id)
+
+
+def _consume(app: Celery, runner: JobRunner, concurrency: int, ready: Callable[[Any], None]) -> None:
+    """Run Celery's consumer in this thread, its tasks in a pool of threads: CUDA does not survive a fork."""
+    app.task(runner.run, name=queue.TASK, acks_late=True, ignore_result=True, typing=False)
+    controller = app.WorkController(
+        pool="threads",
+        concurrency=concurrency,
+        ready_callback=ready,
+        without_gossip=True,
+        without_mingle=True,
+        without_heartbeat=True,
+    )
+    with _stopping_on_signals():
+        controller.start()
+    if controller.exitcode:
+        raise ConfigurationError("the worker could not go on: see the log lines above")
+
+
+@contextmanager
+def _stopping_on_signals() -> Iterator[None]:
+    """Let SIGTERM and Ctrl-C ask Celery to finish what is in hand; a second Ctrl-C interrupts."""
+
+    def stop(number: int, _: object) -> None:
+        log.info("stopping: finishing the jobs in hand", signal=signal.Signals(number).name)
+        celery_state.should_stop = 0
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
