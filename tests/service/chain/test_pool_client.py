@@ -97,7 +97,7 @@ def test_events_come_in_order_and_typed(funded: Pool, token: Token) -> None:
     assert all(event.origin.transaction_hash == receipt.tx_hash for event in events)
 
 
-def test_an_insert_moves_the_queue_into_the_tree(funded: Pool, token: Token, pass_time) -> None:  # noqa: ANN001
+def test_an_insert_moves_the_queue_into_the_tree(funded: Pool, token: Token, pass_time) -> None:
     pass_time(120)
     expected = MerkleTree().plan_batch([poseidon([7, int(token.address, 16), 100])]).new_root
     funded.insert(expected, 1, b"\x01" * 256)
@@ -188,7 +188,7 @@ def test_pages_cover_every_block_once_however_small_the_node_wants_them(
     whole = list(funded.events())
     real = funded.w3.eth.get_logs
 
-    def strict(request):  # noqa: ANN001, ANN202
+    def strict(request):
         if request["toBlock"] - request["fromBlock"] + 1 > 2:
             raise chain.events.RpcError("query returned more than 10000 results")
         return real(request)

@@ -21,10 +21,12 @@ RECEIVER = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8"
 TERMS = Terms(chain_id=31337, pool="0x9fE46736679d2D9a65F0992F2272dE9f3c7fa6e0", deadline=1_900_000_000)
 
 
-def spend_all(account: Account, scan, first: Output, record: SentRecord, public_amount: int = 0) -> PreparedSpend:  # noqa: ANN001
+def spend_all(account: Account, scan, first: Output, record: SentRecord, public_amount: int = 0) -> PreparedSpend:
     notes = scan.store.unspent(TEXT)
     spent = [
-        SpentNote(stored.note, scan.scanner.nullifying_key(stored), stored.leaf_index, scan.tree.path(stored.leaf_index))
+        SpentNote(
+            stored.note, scan.scanner.nullifying_key(stored), stored.leaf_index, scan.tree.path(stored.leaf_index)
+        )
         for stored in notes
     ]
     return build_spend(account, TERMS, scan.tree.root, spent, first, record, public_amount)
@@ -38,7 +40,7 @@ def amounts(store: Store) -> list[int]:
     return [stored.note.amount for stored in store.unspent(TEXT)]
 
 
-def test_a_deposit_waits_for_its_tree_update_and_is_spendable_then(alice: Account, events, scan) -> None:  # noqa: ANN001
+def test_a_deposit_waits_for_its_tree_update_and_is_spendable_then(alice: Account, events, scan) -> None:
     scan.take(events.deposit(to_oneself(alice, TOKEN, 100)))
     assert [stored.leaf_index for stored in scan.store.unspent(TEXT)] == [None]
     scan.take(events.insert())
@@ -48,14 +50,14 @@ def test_a_deposit_waits_for_its_tree_update_and_is_spendable_then(alice: Accoun
     assert summary(scan.store) == [("deposited", 100, 0)]
 
 
-def test_the_leaf_index_follows_the_batches_not_the_positions(alice: Account, bob: Account, events, scan) -> None:  # noqa: ANN001
+def test_the_leaf_index_follows_the_batches_not_the_positions(alice: Account, bob: Account, events, scan) -> None:
     for owner in (bob, bob, alice):
         scan.take(events.deposit(to_oneself(owner, TOKEN, 1)))
         scan.take(events.insert())
     assert [(stored.position, stored.leaf_index) for stored in scan.store.unspent(TEXT)] == [(2, 128)]
 
 
-def test_a_payment_is_seen_by_both_sides(alice: Account, bob: Account, events, scan, tmp_path: Path) -> None:  # noqa: ANN001
+def test_a_payment_is_seen_by_both_sides(alice: Account, bob: Account, events, scan, tmp_path: Path) -> None:
     scan.take(events.deposit(to_oneself(alice, TOKEN, 100)))
     scan.take(events.insert())
     recipient = bob.address(3)
@@ -76,7 +78,7 @@ def test_a_payment_is_seen_by_both_sides(alice: Account, bob: Account, events, s
         assert theirs.tree.root == scan.tree.root
 
 
-def test_a_withdrawal_is_recorded_with_its_receiver(alice: Account, events, scan) -> None:  # noqa: ANN001
+def test_a_withdrawal_is_recorded_with_its_receiver(alice: Account, events, scan) -> None:
     scan.take(events.deposit(to_oneself(alice, TOKEN, 100)))
     scan.take(events.insert())
     spend = spend_all(alice, scan, to_oneself(alice, TOKEN, 0), SentRecord(evm_recipient(RECEIVER), 15), 17)
@@ -86,7 +88,7 @@ def test_a_withdrawal_is_recorded_with_its_receiver(alice: Account, events, scan
     assert scan.store.history()[1].counterparty == RECEIVER
 
 
-def test_merging_is_recorded_as_such(alice: Account, events, scan) -> None:  # noqa: ANN001
+def test_merging_is_recorded_as_such(alice: Account, events, scan) -> None:
     for amount in (30, 20):
         scan.take(events.deposit(to_oneself(alice, TOKEN, amount)))
     scan.take(events.insert())
@@ -96,7 +98,7 @@ def test_merging_is_recorded_as_such(alice: Account, events, scan) -> None:  # n
     assert summary(scan.store)[2:] == [("merged", 49, 1)]
 
 
-def test_paying_an_address_of_ones_own_is_sent_and_received(alice: Account, events, scan) -> None:  # noqa: ANN001
+def test_paying_an_address_of_ones_own_is_sent_and_received(alice: Account, events, scan) -> None:
     scan.take(events.deposit(to_oneself(alice, TOKEN, 100)))
     scan.take(events.insert())
     own = alice.address(0)
@@ -105,7 +107,9 @@ def test_paying_an_address_of_ones_own_is_sent_and_received(alice: Account, even
     assert sorted(summary(scan.store)[1:]) == [("received", 40, 0), ("sent", 40, 0)]
 
 
-def test_a_spend_of_a_program_that_leaves_no_record_still_shows_its_amount(alice: Account, bob: Account, events, scan) -> None:  # noqa: ANN001, E501
+def test_a_spend_of_a_program_that_leaves_no_record_still_shows_its_amount(
+    alice: Account, bob: Account, events, scan
+) -> None:  # noqa: E501
     scan.take(events.deposit(to_oneself(alice, TOKEN, 100)))
     scan.take(events.insert())
     spend = spend_all(alice, scan, payment(bob.address(0), TOKEN, 40), SentRecord(bob.address(0), 40))
@@ -116,14 +120,14 @@ def test_a_spend_of_a_program_that_leaves_no_record_still_shows_its_amount(alice
 
 
 @pytest.mark.parametrize("memo", [b"", b"\0" * MEMO_BYTES, b"\xff" * MEMO_BYTES, b"x" * 5000], ids=len)
-def test_garbage_memos_never_stop_a_scan(alice: Account, events, scan, memo: bytes) -> None:  # noqa: ANN001
+def test_garbage_memos_never_stop_a_scan(alice: Account, events, scan, memo: bytes) -> None:
     """Attack row 18."""
     scan.take(events.transaction(events.queued(12345, memo)))
     scan.take(events.deposit(to_oneself(alice, TOKEN, 7)))
     assert amounts(scan.store) == [7]
 
 
-def test_a_memo_that_overstates_its_note_is_ignored(alice: Account, events, scan) -> None:  # noqa: ANN001
+def test_a_memo_that_overstates_its_note_is_ignored(alice: Account, events, scan) -> None:
     """Attack row 19: the memo opens, but the commitment is to less."""
     address = alice.address(0)
     claimed = Note(TOKEN, 1_000_000, address.owner, random_blinding())
@@ -134,14 +138,14 @@ def test_a_memo_that_overstates_its_note_is_ignored(alice: Account, events, scan
     assert scan.store.history() == []
 
 
-def _memo_for(claimed: Note, real: Note, address) -> bytes:  # noqa: ANN001
+def _memo_for(claimed: Note, real: Note, address) -> bytes:
     """A memo that says `claimed`, authenticated for the commitment of `real`."""
     liar = Note(claimed.token, claimed.amount, claimed.owner, claimed.blinding)
     object.__setattr__(liar, "commitment", real.commitment)
     return encrypt(liar, address)
 
 
-def test_the_same_commitment_twice_is_two_notes(alice: Account, events, scan) -> None:  # noqa: ANN001
+def test_the_same_commitment_twice_is_two_notes(alice: Account, events, scan) -> None:
     """Attack row 5: both copies of a duplicated deposit are found and have different nullifiers."""
     output = to_oneself(alice, TOKEN, 10)
     scan.take(events.deposit(output))
@@ -153,7 +157,7 @@ def test_the_same_commitment_twice_is_two_notes(alice: Account, events, scan) ->
     assert first.nullifier != second.nullifier
 
 
-def test_a_stranger_cannot_write_into_the_history(alice: Account, bob: Account, events, scan) -> None:  # noqa: ANN001
+def test_a_stranger_cannot_write_into_the_history(alice: Account, bob: Account, events, scan) -> None:
     """A payment whose text looks like our own record of a payment is a payment received, no more."""
     scan.take(events.deposit(to_oneself(alice, TOKEN, 100)))
     scan.take(events.insert())
@@ -162,12 +166,12 @@ def test_a_stranger_cannot_write_into_the_history(alice: Account, bob: Account, 
     assert summary(scan.store) == [("deposited", 100, 0), ("received", 1, 0)]
 
 
-def test_text_is_shown_without_control_characters(alice: Account, events, scan) -> None:  # noqa: ANN001
+def test_text_is_shown_without_control_characters(alice: Account, events, scan) -> None:
     scan.take(events.deposit(payment(alice.address(0), TOKEN, 1, b"a\x1b[2Jb\xff")))
     assert scan.store.history()[0].text == "a[2Jb\ufffd"
 
 
-def test_a_restored_wallet_finds_payments_within_the_gap_beyond_its_last_address(alice: Account, events, scan) -> None:  # noqa: ANN001
+def test_a_restored_wallet_finds_payments_within_the_gap_beyond_its_last_address(alice: Account, events, scan) -> None:
     last = ADDRESS_GAP - 1
     scan.take(events.deposit(payment(alice.address(last), TOKEN, 1)))
     scan.take(events.deposit(payment(alice.address(last + ADDRESS_GAP), TOKEN, 2)))
@@ -175,7 +179,7 @@ def test_a_restored_wallet_finds_payments_within_the_gap_beyond_its_last_address
     assert amounts(scan.store) == [1, 2]
 
 
-def test_the_viewing_key_alone_sees_what_the_account_sees(alice: Account, events, scan, tmp_path: Path) -> None:  # noqa: ANN001
+def test_the_viewing_key_alone_sees_what_the_account_sees(alice: Account, events, scan, tmp_path: Path) -> None:
     scan.take(events.deposit(to_oneself(alice, TOKEN, 100)))
     scan.take(events.insert())
     own = alice.address(0)
@@ -186,7 +190,7 @@ def test_the_viewing_key_alone_sees_what_the_account_sees(alice: Account, events
         assert store.unspent(TEXT) == scan.store.unspent(TEXT)
 
 
-def test_events_that_do_not_fit_leave_the_store_as_it_was(alice: Account, events, scan) -> None:  # noqa: ANN001
+def test_events_that_do_not_fit_leave_the_store_as_it_was(alice: Account, events, scan) -> None:
     made = events.deposit(to_oneself(alice, TOKEN, 100)) + events.insert()
     with pytest.raises(MismatchError, match="announces root"):
         scan.take([made[0], replace(made[1], root=made[1].root ^ 1)])
@@ -194,7 +198,9 @@ def test_events_that_do_not_fit_leave_the_store_as_it_was(alice: Account, events
     assert scan.store.queue() == []
 
 
-def test_scanning_the_same_history_in_other_portions_gives_the_same_wallet(alice: Account, bob: Account, events, scan, tmp_path: Path) -> None:  # noqa: ANN001, E501
+def test_scanning_the_same_history_in_other_portions_gives_the_same_wallet(
+    alice: Account, bob: Account, events, scan, tmp_path: Path
+) -> None:  # noqa: E501
     scan.take(events.deposit(to_oneself(alice, TOKEN, 100)))
     scan.take(events.insert())
     recipient = bob.address(0)

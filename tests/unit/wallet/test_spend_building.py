@@ -36,14 +36,14 @@ def hundred(alice: Account) -> tuple[int, list[SpentNote]]:
     return in_tree(alice, [to_oneself(alice, TOKEN, 100)])
 
 
-def pay(alice: Account, bob: Account, funds: tuple[int, list[SpentNote]], amount: int, terms: Terms = TERMS):  # noqa: ANN201
+def pay(alice: Account, bob: Account, funds: tuple[int, list[SpentNote]], amount: int, terms: Terms = TERMS):
     root, spent = funds
     recipient = bob.address(0)
     first = payment(recipient, TOKEN, amount, b"for lunch")
     return build_spend(alice, terms, root, spent, first, SentRecord(recipient, amount), terms.fee)
 
 
-def test_inputs_equal_outputs_and_what_leaves_the_pool(alice: Account, bob: Account, hundred) -> None:  # noqa: ANN001
+def test_inputs_equal_outputs_and_what_leaves_the_pool(alice: Account, bob: Account, hundred) -> None:
     spend = pay(alice, bob, hundred, 40, replace(TERMS, relayer=RELAYER, fee=3))
     inputs, public = spend.inputs, spend.witness.public
     assert sum(inputs["inAmount"]) == 100  # type: ignore[arg-type]
@@ -51,7 +51,7 @@ def test_inputs_equal_outputs_and_what_leaves_the_pool(alice: Account, bob: Acco
     assert (public.public_amount, public.public_token) == (3, TOKEN)
 
 
-def test_a_private_transfer_shows_no_token(alice: Account, bob: Account, hundred) -> None:  # noqa: ANN001
+def test_a_private_transfer_shows_no_token(alice: Account, bob: Account, hundred) -> None:
     public = pay(alice, bob, hundred, 40).witness.public
     assert (public.public_amount, public.public_token) == (0, 0)
 
@@ -65,7 +65,7 @@ def test_every_real_input_is_under_the_root_and_every_owner_is_the_signer(alice:
     assert sorted(spend.reserved) == sorted(spend.witness.public.nullifiers)
 
 
-def test_an_unused_input_is_a_fresh_dummy_of_this_account(alice: Account, bob: Account, hundred) -> None:  # noqa: ANN001
+def test_an_unused_input_is_a_fresh_dummy_of_this_account(alice: Account, bob: Account, hundred) -> None:
     spends = [pay(alice, bob, hundred, 40) for _ in range(3)]
     dummies = [item for spend in spends for item in spend.witness.spent if item.note.amount == 0]
     assert len(dummies) == 3
@@ -75,14 +75,14 @@ def test_an_unused_input_is_a_fresh_dummy_of_this_account(alice: Account, bob: A
     assert all(len(spend.reserved) == 1 for spend in spends), "dummies are not reserved"
 
 
-def test_the_signature_is_the_accounts_over_all_public_inputs(alice: Account, bob: Account, hundred) -> None:  # noqa: ANN001
+def test_the_signature_is_the_accounts_over_all_public_inputs(alice: Account, bob: Account, hundred) -> None:
     witness = pay(alice, bob, hundred, 40).witness
     assert eddsa.verify(alice.public, witness.public.message(), witness.signature)
     other = replace(witness.public, bound_hash=witness.public.bound_hash ^ 1)
     assert not eddsa.verify(alice.public, other.message(), witness.signature)
 
 
-def test_the_bound_hash_covers_every_term_and_memo(alice: Account, bob: Account, hundred) -> None:  # noqa: ANN001
+def test_the_bound_hash_covers_every_term_and_memo(alice: Account, bob: Account, hundred) -> None:
     """Attack rows 9 and 10: nothing around the proof can be changed."""
     from wallet import spend as module
 
@@ -108,7 +108,7 @@ def numbers(value: object) -> list[int]:
     return [number for item in value for number in numbers(item)]  # type: ignore[attr-defined]
 
 
-def test_what_a_prover_gets_holds_no_lasting_secret(alice: Account, bob: Account, hundred) -> None:  # noqa: ANN001
+def test_what_a_prover_gets_holds_no_lasting_secret(alice: Account, bob: Account, hundred) -> None:
     """Attack row 22: the prover learns this payment and nothing that spends, opens or links another one."""
     spend = pay(alice, bob, hundred, 40)
     given = set(numbers(list(spend.inputs.values())))
@@ -129,7 +129,7 @@ def test_what_a_prover_gets_holds_no_lasting_secret(alice: Account, bob: Account
     assert not any(str(secret) in text for secret in [*hidden, alice.spending_key])
 
 
-def test_each_party_finds_its_output_and_the_record_is_in_the_change(alice: Account, bob: Account, hundred) -> None:  # noqa: ANN001
+def test_each_party_finds_its_output_and_the_record_is_in_the_change(alice: Account, bob: Account, hundred) -> None:
     spend = pay(alice, bob, hundred, 40)
     pairs = list(zip(spend.witness.public.commitments, spend.memos, strict=True))
     to_bob = [opened for commitment, memo in pairs if (opened := decrypt(memo, bob.viewing_key, commitment))]
@@ -139,7 +139,7 @@ def test_each_party_finds_its_output_and_the_record_is_in_the_change(alice: Acco
     assert SentRecord.from_text(to_alice[0].text) == SentRecord(bob.address(0), 40)
 
 
-def test_the_place_of_change_and_dummy_says_nothing(alice: Account, bob: Account, hundred) -> None:  # noqa: ANN001
+def test_the_place_of_change_and_dummy_says_nothing(alice: Account, bob: Account, hundred) -> None:
     orders: Counter[tuple[bool, bool]] = Counter()
     for _ in range(24):
         spend = pay(alice, bob, hundred, 40)
@@ -149,7 +149,7 @@ def test_the_place_of_change_and_dummy_says_nothing(alice: Account, bob: Account
     assert len(orders) >= 3
 
 
-def test_a_withdrawal_names_its_receiver_in_the_record_and_keeps_two_notes(alice: Account, hundred) -> None:  # noqa: ANN001
+def test_a_withdrawal_names_its_receiver_in_the_record_and_keeps_two_notes(alice: Account, hundred) -> None:
     root, spent = hundred
     record = SentRecord(evm_recipient(RECEIVER), 15)
     terms = replace(TERMS, receiver=RECEIVER)
@@ -160,12 +160,12 @@ def test_a_withdrawal_names_its_receiver_in_the_record_and_keeps_two_notes(alice
     assert all(decrypt(m, alice.viewing_key, c) for c, m in zip(call.commitments, call.memos, strict=True))
 
 
-def test_change_is_there_even_when_nothing_is_left(alice: Account, bob: Account, hundred) -> None:  # noqa: ANN001
+def test_change_is_there_even_when_nothing_is_left(alice: Account, bob: Account, hundred) -> None:
     spend: PreparedSpend = pay(alice, bob, hundred, 100)
     assert sorted(note.amount for note in spend.witness.outputs) == [0, 100]
 
 
-def test_notes_that_do_not_cover_the_payment_are_refused(alice: Account, bob: Account, hundred) -> None:  # noqa: ANN001
+def test_notes_that_do_not_cover_the_payment_are_refused(alice: Account, bob: Account, hundred) -> None:
     with pytest.raises(RequestError, match="do not cover"):
         pay(alice, bob, hundred, 101)
 
