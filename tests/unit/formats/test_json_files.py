@@ -272,6 +272,14 @@ def test_proof_bytes_with_a_coordinate_outside_the_field_are_refused(word):
         Proof.from_bytes(bytes(data))
 
 
+@pytest.mark.parametrize("word", range(8))
+def test_the_modulus_itself_is_no_coordinate(word):
+    data = bytearray(256)
+    data[32 * word : 32 * word + 32] = Q.to_bytes(32, "big")
+    with pytest.raises(FormatError, match="outside the field"):
+        Proof.from_bytes(bytes(data))
+
+
 @pytest.mark.parametrize("size", [0, 64, 255, 257, 288])
 def test_proof_bytes_of_another_length_are_refused(size):
     with pytest.raises(FormatError, match="256 bytes"):
