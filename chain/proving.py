@@ -8,10 +8,20 @@ INSERT_CIRCUIT = "insert_64"
 
 
 class Proven(Protocol):
-    """A finished proof: 256 bytes in EIP-197 order, verified by its maker."""
+    """A finished proof, verified by its maker.
+
+    `proof` is 256 bytes in EIP-197 order; `cached` says that it was made for an earlier request; `seconds` are the
+    phases of making it as far as they happened (witness, prove, total, ...).
+    """
 
     @property
     def proof(self) -> bytes: ...
+
+    @property
+    def cached(self) -> bool: ...
+
+    @property
+    def seconds(self) -> Mapping[str, float]: ...
 
 
 class ProofSource(Protocol):

@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,8 @@ ANVIL_MNEMONIC = "test test test test test test test test test test test junk"
 @dataclass(frozen=True)
 class UncheckedProof:
     proof: bytes
+    cached: bool = False
+    seconds: Mapping[str, float] = field(default_factory=dict)
 
 
 class UncheckedProver:

@@ -1,5 +1,6 @@
 """The typed client against the real contracts on anvil."""
 
+import itertools
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -198,7 +199,7 @@ def test_pages_cover_every_block_once_however_small_the_node_wants_them(
     assert [event for page in pages for event in page.events] == whole
     assert pages[0].first_block == funded.deployed_at
     assert pages[-1].last_block == funded.block_number()
-    assert all(after.first_block == before.last_block + 1 for before, after in zip(pages, pages[1:], strict=False))
+    assert all(after.first_block == before.last_block + 1 for before, after in itertools.pairwise(pages))
     assert all(page.last_block - page.first_block < 2 for page in pages)
 
 

@@ -134,7 +134,7 @@ def test_a_replaced_block_is_noticed_and_read_again(pool: Pool, w3: Web3, queue,
 
 def test_a_contract_that_disagrees_with_its_events_halts_everything(
     pool: Pool, queue, prover, pass_time, monkeypatch
-) -> None:  # noqa: E501
+) -> None:
     queue(1)
     pass_time(120)
     state = PoolState(pool)

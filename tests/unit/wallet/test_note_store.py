@@ -64,10 +64,14 @@ def test_a_note_of_somebody_else_is_not_spent(store: Store) -> None:
 
 
 def test_an_exception_takes_back_the_whole_transaction(store: Store) -> None:
-    with pytest.raises(RuntimeError), store.transaction():
-        store.add_note(NOTE)
-        store.set_cursor(8, "0x08")
-        raise RuntimeError
+    def fail_halfway() -> None:
+        with store.transaction():
+            store.add_note(NOTE)
+            store.set_cursor(8, "0x08")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail_halfway()
     assert store.unspent(token_text(TOKEN)) == []
     assert store.cursor() is None
 

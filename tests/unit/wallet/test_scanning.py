@@ -11,7 +11,7 @@ from protocol.keys import Account
 from protocol.memo import MEMO_BYTES, SentRecord, encrypt
 from protocol.note import Note, random_blinding
 from protocol.statements import SpentNote
-from wallet.scanner import ADDRESS_GAP, Scanner
+from wallet.scanner import ADDRESS_GAP
 from wallet.spend import Output, PreparedSpend, Terms, build_spend, evm_recipient, payment, to_oneself
 from wallet.store import Store, token_text
 
@@ -109,7 +109,7 @@ def test_paying_an_address_of_ones_own_is_sent_and_received(alice: Account, even
 
 def test_a_spend_of_a_program_that_leaves_no_record_still_shows_its_amount(
     alice: Account, bob: Account, events, scan
-) -> None:  # noqa: E501
+) -> None:
     scan.take(events.deposit(to_oneself(alice, TOKEN, 100)))
     scan.take(events.insert())
     spend = spend_all(alice, scan, payment(bob.address(0), TOKEN, 40), SentRecord(bob.address(0), 40))
@@ -200,7 +200,7 @@ def test_events_that_do_not_fit_leave_the_store_as_it_was(alice: Account, events
 
 def test_scanning_the_same_history_in_other_portions_gives_the_same_wallet(
     alice: Account, bob: Account, events, scan, tmp_path: Path
-) -> None:  # noqa: E501
+) -> None:
     scan.take(events.deposit(to_oneself(alice, TOKEN, 100)))
     scan.take(events.insert())
     recipient = bob.address(0)
@@ -210,4 +210,3 @@ def test_scanning_the_same_history_in_other_portions_gives_the_same_wallet(
         type(scan)(alice, store).take(events.all)
         assert store.history() == scan.store.history()
         assert store.unspent(TEXT) == scan.store.unspent(TEXT)
-    assert isinstance(scan.scanner, Scanner)
