@@ -8,8 +8,8 @@ import numpy as np
 
 from prover.errors import SetupError
 from prover.formats.ptau import Family, PowersOfTau
-from prover.groth16.verify import on_g1, on_g2
-from prover.kernels.cpu.pairing import pairing_product_is_one
+from prover.groth16.verify import in_g2
+from prover.kernels.cpu.pairing import g1_on_curve, pairing_product_is_one
 from prover.kernels.cpu.points import G1_GENERATOR, G2_GENERATOR, pack_g1, pack_g2
 from prover.kernels.cpu.vector import fr_from_mont, fr_powers
 from prover.msm.cpu import msm_g1, msm_g2
@@ -30,7 +30,7 @@ def check_powers_of_tau(ptau: PowersOfTau, power: int) -> None:
     first_g2 = np.stack([ptau.tau_g2[1], ptau.beta_g2])
     if not (first_g1.any(axis=1).all() and first_g2.any(axis=1).all()):
         raise _unusable("tau, alpha or beta is zero")
-    if not (all(on_g1(point[None]) for point in first_g1) and all(on_g2(point[None]) for point in first_g2)):
+    if not (g1_on_curve(first_g1) and in_g2(first_g2)):
         raise _unusable("a point is not in its group")
     tau_g2, beta_g2 = first_g2
     ratios = [(g1, first_g1[0], tau_g2), (g1, first_g1[2], beta_g2)]

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from protocol.field import R
-from prover.errors import InvalidProofError, KeyMismatchError
+from prover.errors import FormatError, InvalidProofError, KeyMismatchError
 from prover.formats.field_arrays import first_not_below
 from prover.formats.files import AnyPath
 from prover.formats.proof import Proof
@@ -23,6 +23,7 @@ from prover.formats.verification_key import VerificationKey
 from prover.formats.zkey import ZKey, read_zkey
 from prover.groth16.quotient import quotient
 from prover.groth16.verify import Verifier
+from prover.kernels.cpu.pairing import g1_on_curve, g2_on_curve
 from prover.kernels.cpu.points import unpack_g1, unpack_g2
 from prover.limbs import from_limbs, to_limbs
 from prover.msm.cpu import msm_g1, msm_g2
@@ -56,7 +57,7 @@ class ProvingKey:
     @classmethod
     def from_zkey(cls, zkey: ZKey) -> "ProvingKey":
         """Prepare a key that was read or just made; raises FormatError as `load` does."""
-        return cls(
+        key = cls(
             n_vars=zkey.n_vars,
             n_public=zkey.n_public,
             a=zkey.a,
@@ -68,6 +69,9 @@ class ProvingKey:
             delta_g1=zkey.delta_g1,
             verifier=Verifier(VerificationKey.from_zkey(zkey)),
         )
+        if not (all(map(g1_on_curve, (key.bases_a, key.bases_b1, key.bases_c))) and g2_on_curve(key.bases_b2)):
+            raise FormatError("the proving key holds a point that is not on its curve; fetch or make the key again")
+        return key
 
     @property
     def verification_key(self) -> VerificationKey:

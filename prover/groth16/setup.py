@@ -11,6 +11,7 @@ To A are added rows that hold one public wire each (wire 0 included), which keep
 independent: without them an unused public input could be changed under a valid proof.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -31,6 +32,7 @@ from prover.r1cs import R1CS, SparseMatrix
 # The two-adicity of r - 1 is 28, and the H points need a domain of twice the size.
 MAX_POWER = 27
 CONTRIBUTOR = "gelap setup"
+_STEPS = 8
 
 
 def domain_power(r1cs: R1CS) -> int:
@@ -39,13 +41,21 @@ def domain_power(r1cs: R1CS) -> int:
 
 
 def setup(r1cs: R1CS, ptau: PowersOfTau, progress: Reporter = silent) -> ZKey:
-    """Make a proving key with one phase-2 contribution of this process.
+    """Make a proving key with one phase-2 contribution, by this process. Raises SetupError as `initial_key` does."""
+    key = initial_key(r1cs, ptau, progress)
+    progress("phase-2 contribution", _STEPS - 1, _STEPS)
+    key = contribute(key, CONTRIBUTOR)
+    progress("done", _STEPS, _STEPS)
+    return key
+
+
+def initial_key(r1cs: R1CS, ptau: PowersOfTau, progress: Reporter = silent) -> ZKey:
+    """The key before phase 2, with delta = gamma: no verifier may accept it before somebody contributed.
 
     Raises SetupError when the powers of tau are too few, not prepared for phase 2 or not powers of anything, or the
     circuit is too large.
     """
-    steps = 8
-    progress("checking the powers of tau", 0, steps)
+    progress("checking the powers of tau", 0, _STEPS)
     power = domain_power(r1cs)
     if power > MAX_POWER:
         raise SetupError(f"the circuit needs a domain of 2^{power}, more than the 2^{MAX_POWER} that BN254 allows")
@@ -55,34 +65,23 @@ def setup(r1cs: R1CS, ptau: PowersOfTau, progress: Reporter = silent) -> ZKey:
             "take a larger file, or make one for development with `gelap ptau new`"
         )
     check_powers_of_tau(ptau, power)
-    initial = _initial_key(r1cs, ptau, power, progress, steps)
-    progress("phase-2 contribution", 7, steps)
-    key = contribute(initial, CONTRIBUTOR)
-    progress("done", steps, steps)
-    return key
+    size, wires = 1 << power, r1cs.n_wires
+    a, b, c = _pad(_with_public_rows(r1cs), size), _pad(r1cs.b, size), _pad(r1cs.c, size)
+    columns_a, columns_b = _transpose(a, wires), _transpose(b, wires)
 
-
-def _initial_key(r1cs: R1CS, ptau: PowersOfTau, power: int, progress: Reporter, steps: int) -> ZKey:
-    size = 1 << power
-    a = _pad(_with_public_rows(r1cs), size)
-    b, c = _pad(r1cs.b, size), _pad(r1cs.c, size)
-    columns_a, columns_b = _transpose(a, r1cs.n_wires), _transpose(b, r1cs.n_wires)
-    tau_g1 = np.ascontiguousarray(ptau.lagrange("tau_g1", power))
-
-    progress("A points", 1, steps)
-    points_a = _combine_g1(columns_a, tau_g1)
-    progress("B points in G1", 2, steps)
-    points_b1 = _combine_g1(columns_b, tau_g1)
-    progress("B points in G2", 3, steps)
-    points_b2 = sparse_combination_g2(columns_b.row_ptr, columns_b.col, columns_b.value, ptau.lagrange("tau_g2", power))
-    progress("C points", 4, steps)
-    bases = np.concatenate([ptau.lagrange("beta_tau_g1", power), ptau.lagrange("alpha_tau_g1", power), tau_g1])
-    linear = _combine_g1(_transpose(_stack([a, b, c]), r1cs.n_wires), bases)
+    progress("points in G1", 1, _STEPS)
+    # One product for A, B1 and C together, since what it computes for each base is shared by all rows.
+    bases = [ptau.lagrange(family, power) for family in ("tau_g1", "beta_tau_g1", "alpha_tau_g1")]
+    columns_c = _transpose(_stack([c, a, b]), wires)
+    combined = _combine(sparse_combination_g1, _stack([columns_a, columns_b, columns_c]), np.concatenate(bases))
+    points_a, points_b1, linear = combined[:wires], combined[wires : 2 * wires], combined[2 * wires :]
     ic, points_c = linear[: r1cs.n_public + 1], linear[r1cs.n_public + 1 :]
-    progress("H points", 5, steps)
+    progress("points in G2", 4, _STEPS)
+    points_b2 = _combine(sparse_combination_g2, columns_b, ptau.lagrange("tau_g2", power))
+    progress("H points", 5, _STEPS)
     points_h = np.ascontiguousarray(ptau.lagrange("tau_g1", power + 1)[1::2])
 
-    progress("circuit hash", 6, steps)
+    progress("circuit hash", 6, _STEPS)
     generator_g1, generator_g2 = pack_g1([G1_GENERATOR])[0], pack_g2([G2_GENERATOR])[0]
     alpha_g1, beta_g1 = ptau.alpha_tau_g1[0].copy(), ptau.beta_tau_g1[0].copy()
     header = (alpha_g1, beta_g1, ptau.beta_g2, generator_g2, generator_g1, generator_g2)
@@ -147,8 +146,8 @@ def _transpose(matrix: SparseMatrix, columns: int) -> SparseMatrix:
     )
 
 
-def _combine_g1(columns: SparseMatrix, bases: np.ndarray) -> np.ndarray:
-    return sparse_combination_g1(columns.row_ptr, columns.col, columns.value, bases)
+def _combine(sparse_combination: Callable[..., np.ndarray], columns: SparseMatrix, bases: np.ndarray) -> np.ndarray:
+    return sparse_combination(columns.row_ptr, columns.col, columns.value, bases)
 
 
 def _as_in_zkey(matrix: SparseMatrix) -> SparseMatrix:

@@ -41,10 +41,10 @@ class Verifier:
             if not all(0 <= coordinate < Q for coordinate in coordinates):
                 raise FormatError(f"the verification key's {name} has a coordinate outside the field")
         for name, g1_point in g1.items():
-            if not on_g1(pack_g1([g1_point])):
+            if not g1_on_curve(pack_g1([g1_point])):
                 raise FormatError(f"the verification key's {name} is not on the curve")
         for name, g2_point in g2.items():
-            if not on_g2(pack_g2([g2_point])):
+            if not in_g2(pack_g2([g2_point])):
                 raise FormatError(f"the verification key's {name} is not in the group G2")
         if key.gamma2[0] == key.delta2[0]:
             raise FormatError(
@@ -72,21 +72,16 @@ class Verifier:
             return False
         negated_a = (proof.a[0], -proof.a[1] % Q)
         ac, b = pack_g1([negated_a, proof.c]), pack_g2([proof.b])
-        if not (on_g1(ac[:1]) and on_g1(ac[1:]) and on_g2(b)):
+        if not (g1_on_curve(ac) and in_g2(b)):
             return False
         statement = msm_g1(self._ic, to_limbs([1, *public_inputs]))
         g1 = np.stack([ac[0], statement, ac[1], self._alpha])
-        return bool(pairing_product_is_one(g1, np.concatenate([b, self._g2])))
+        return pairing_product_is_one(g1, np.concatenate([b, self._g2]))
 
 
-def on_g1(point: np.ndarray) -> bool:
-    """Is a uint64 (1, 8) array a point of the curve, or infinity? Every point of G1's curve is in the group."""
-    return not point.any() or bool(g1_on_curve(point))
-
-
-def on_g2(point: np.ndarray) -> bool:
-    """Is a uint64 (1, 16) array a point of the order-r subgroup of the twist, or infinity?"""
-    return not point.any() or bool(g2_on_curve(point) and g2_in_subgroup(point))
+def in_g2(points: np.ndarray) -> bool:
+    """Are all points, uint64 (n, 16) in Montgomery form, in the order-r subgroup of the twist, or infinity?"""
+    return g2_on_curve(points) and g2_in_subgroup(points)
 
 
 @lru_cache(maxsize=64)
