@@ -1,0 +1,270 @@
+"""The optimal ate pairing of BN254, and membership of points in its groups.
+
+Vercauteren, "Optimal pairings" (2010), with the parameter x = 4965661367192848881: the Miller loop runs over 6x + 2 and
+ends with two Frobenius images. G2 lives on the twist y^2 = x^3 + 3 / xi; (x, y) there is (x w^2, y w^3) on the curve
+over F_q12, so the line through points with slope l on the twist is y_P - l x_P w + (l x - y) w^3 at (x_P, y_P) in G1.
+Lines are scaled by factors in F_q2, which the final exponentiation takes to one. Its hard part follows Scott, Benger,
+Charlemagne, Dominguez Perez, Kachisa, "On the final exponentiation for calculating pairings on ordinary elliptic
+curves" (2009).
+"""
+
+import numpy as np
+
+from protocol.field import Q, R
+from prover.kernels.cpu import fq12, kernel
+from prover.kernels.cpu.arrays import as_rows
+from prover.kernels.cpu.coordinate import (
+    FQ2_ONE,
+    FQ_ONE,
+    add,
+    equal,
+    group_marker,
+    is_zero,
+    load,
+    mul,
+    neg,
+    square,
+    sub,
+)
+from prover.kernels.cpu.curve import add_affine, double_point, infinity, load_point, store_point
+from prover.kernels.cpu.field import fq_mul, fq_neg, limb_tuple, montgomery
+from prover.kernels.cpu.fq12 import SHAPE, XI, complex_power, fq2_constant
+
+X = 4965661367192848881
+
+
+def _non_adjacent_form(value: int) -> list[int]:
+    digits = []
+    while value:
+        digit = 2 - value % 4 if value & 1 else 0
+        digits.append(digit)
+        value = (value - digit) // 2
+    return digits[::-1]
+
+
+_LOOP = np.array(_non_adjacent_form(6 * X + 2), dtype=np.int8)
+_TWIST_X, _TWIST_Y = (fq2_constant(complex_power(XI, (Q - 1) // k)) for k in (3, 2))
+_TWIST_XX = fq2_constant(complex_power(XI, (Q * Q - 1) // 3))
+_B_G1 = montgomery(3, Q)
+# 3 / xi = 3 (9 - i) / 82
+_B_G2 = fq2_constant((27 * pow(82, -1, Q) % Q, -3 * pow(82, -1, Q) % Q))
+_ORDER = limb_tuple(R)
+_X = np.uint64(X)
+
+
+@kernel
+def _scale(a, scalar):
+    """An element of F_q2 times one of F_q."""
+    real, imaginary = a
+    return fq_mul(real, scalar), fq_mul(imaginary, scalar)
+
+
+@kernel
+def _double_step(points, k, x_p, y_p, f):
+    """Double point k and multiply f by the tangent there."""
+    x, y, zz, zzz = load_point(points, k, FQ2_ONE)
+    u = add(y, y)
+    v = square(u)
+    w = mul(u, v)
+    s = mul(x, v)
+    xx = square(x)
+    m = add(add(xx, xx), xx)
+    x3 = sub(square(m), add(s, s))
+    y3 = sub(mul(m, sub(s, x3)), mul(w, y))
+    store_point(points, k, (x3, y3, mul(v, zz), mul(w, zzz)))
+    # The slope is m / (u z) with z = zzz / zz; the line is scaled by u zzz.
+    c0 = _scale(mul(u, zzz), y_p)
+    c1 = _scale(mul(m, zz), fq_neg(x_p))
+    c3 = sub(mul(m, x), mul(u, y))
+    fq12.multiply_sparse(f, c0, c1, c3)
+
+
+@kernel
+def _add_step(points, k, x2, y2, x_p, y_p, f):
+    """Add (x2, y2) to point k and multiply f by the line through the two."""
+    x, y, zz, zzz = load_point(points, k, FQ2_ONE)
+    p = sub(mul(x2, zz), x)
+    r = sub(mul(y2, zzz), y)
+    pp = square(p)
+    ppp = mul(p, pp)
+    q = mul(x, pp)
+    x3 = sub(sub(square(r), ppp), add(q, q))
+    y3 = sub(mul(r, sub(q, x3)), mul(y, ppp))
+    store_point(points, k, (x3, y3, mul(zz, pp), mul(zzz, ppp)))
+    # The slope is r / (p z) with z = zzz / zz; the line is scaled by p zzz.
+    slope, scale = mul(r, zz), mul(p, zzz)
+    c0 = _scale(scale, y_p)
+    c1 = _scale(slope, fq_neg(x_p))
+    c3 = sub(mul(slope, x2), mul(scale, y2))
+    fq12.multiply_sparse(f, c0, c1, c3)
+
+
+@kernel
+def _conjugate_times(a, factor):
+    real, imaginary = a
+    return mul((real, fq_neg(imaginary)), factor)
+
+
+@kernel
+def _miller_loop(g1, g2, f):
+    """f = the product of the Miller functions of all pairs; a pair with infinity counts as one."""
+    pairs = g1.shape[0]
+    points = np.empty((pairs, 32), dtype=np.uint64)
+    skipped = np.empty(pairs, dtype=np.bool_)
+    for k in range(pairs):
+        x_p, y_p = load(g1, k, 0, FQ_ONE), load(g1, k, 1, FQ_ONE)
+        x_q, y_q = load(g2, k, 0, FQ2_ONE), load(g2, k, 1, FQ2_ONE)
+        skipped[k] = (is_zero(x_p) and is_zero(y_p)) or (is_zero(x_q) and is_zero(y_q))
+        store_point(points, k, add_affine(infinity(x_q), x_q, y_q))
+    fq12.set_one(f)
+    # After the digits come two additions: of the Frobenius image of each point, and of minus its image's image.
+    for step in range(1, len(_LOOP) + 2):
+        digit = _LOOP[step] if step < len(_LOOP) else 0
+        if step < len(_LOOP):
+            fq12.square(f, f)
+        for k in range(pairs):
+            if skipped[k]:
+                continue
+            x_p, y_p = load(g1, k, 0, FQ_ONE), load(g1, k, 1, FQ_ONE)
+            x_q, y_q = load(g2, k, 0, FQ2_ONE), load(g2, k, 1, FQ2_ONE)
+            if step < len(_LOOP):
+                _double_step(points, k, x_p, y_p, f)
+                if digit == 0:
+                    continue
+                if digit < 0:
+                    y_q = neg(y_q)
+            elif step == len(_LOOP):
+                x_q, y_q = _conjugate_times(x_q, _TWIST_X), _conjugate_times(y_q, _TWIST_Y)
+            else:
+                x_q = mul(x_q, _TWIST_XX)
+            _add_step(points, k, x_q, y_q, x_p, y_p, f)
+
+
+@kernel
+def _power_of_x(out, a):
+    """out = a^x; `out` may not be `a`."""
+    fq12.set_one(out)
+    for bit in range(62, -1, -1):
+        fq12.square(out, out)
+        if (_X >> np.uint64(bit)) & np.uint64(1):
+            fq12.multiply(out, out, a)
+
+
+@kernel
+def _final_exponentiation(f):
+    """f = f^((q^12 - 1) / r)"""
+    t = np.empty((10, 6, 8), dtype=np.uint64)
+    a, b = t[8], t[9]
+    # The easy part: (q^6 - 1)(q^2 + 1).
+    fq12.invert(a, f)
+    fq12.conjugate(b, f)
+    fq12.multiply(a, a, b)
+    fq12.frobenius(b, a, 2)
+    fq12.multiply(f, a, b)
+    # The hard part: y0 y1^2 y2^6 y3^12 y4^18 y5^30 y6^36.
+    y0, y1, y2, y3, y4, y5, y6 = t[0], t[1], t[2], t[3], t[4], t[5], t[6]
+    fq12.frobenius(y0, f, 1)
+    for times in (2, 3):
+        fq12.frobenius(a, f, times)
+        fq12.multiply(y0, y0, a)
+    fq12.conjugate(y1, f)
+    _power_of_x(y3, f)
+    _power_of_x(y5, y3)
+    _power_of_x(y6, y5)
+    fq12.frobenius(y2, y5, 2)
+    fq12.frobenius(a, y5, 1)
+    fq12.multiply(y4, y3, a)
+    fq12.conjugate(y4, y4)
+    fq12.frobenius(y3, y3, 1)
+    fq12.conjugate(y3, y3)
+    fq12.frobenius(a, y6, 1)
+    fq12.multiply(y6, y6, a)
+    fq12.conjugate(y6, y6)
+    fq12.conjugate(y5, y5)
+    fq12.square(a, y6)
+    fq12.multiply(a, a, y4)
+    fq12.multiply(a, a, y5)
+    fq12.multiply(b, y3, y5)
+    fq12.multiply(b, b, a)
+    fq12.multiply(a, a, y2)
+    fq12.square(b, b)
+    fq12.multiply(b, b, a)
+    fq12.square(b, b)
+    fq12.multiply(a, b, y1)
+    fq12.multiply(b, b, y0)
+    fq12.square(a, a)
+    fq12.multiply(f, a, b)
+
+
+@kernel
+def _pairing_product(g1, g2, f):
+    _miller_loop(g1, g2, f)
+    _final_exponentiation(f)
+
+
+@kernel
+def _all_on_curve(points, b):
+    for i in range(points.shape[0]):
+        x, y = load(points, i, 0, b), load(points, i, 1, b)
+        if is_zero(x) and is_zero(y):
+            continue
+        if not equal(square(y), add(mul(square(x), x), b)):
+            return False
+    return True
+
+
+@kernel
+def _all_of_order_r(points, like):
+    for i in range(points.shape[0]):
+        x, y = load(points, i, 0, like), load(points, i, 1, like)
+        multiple = infinity(like)
+        for bit in range(253, -1, -1):
+            multiple = double_point(multiple)
+            if (_ORDER[bit >> 6] >> np.uint64(bit & 63)) & np.uint64(1):
+                multiple = add_affine(multiple, x, y)
+        if not is_zero(multiple[2]):
+            return False
+    return True
+
+
+def _pairs(g1: np.ndarray, g2: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    g1, g2 = as_rows(g1, 8), as_rows(g2, 16)
+    if len(g1) != len(g2):
+        raise ValueError(f"{len(g1)} points of G1 but {len(g2)} of G2")
+    return g1, g2
+
+
+def pairing_product_is_one(g1: np.ndarray, g2: np.ndarray) -> bool:
+    """Is the product of e(g1[i], g2[i]) one? A pair with infinity counts as one.
+
+    g1: uint64 (n, 8); g2: uint64 (n, 16); affine, Montgomery form. The points must be in their groups: check points
+    from outside with `g1_on_curve`, `g2_on_curve` and `g2_in_subgroup` first.
+    """
+    f = np.empty(SHAPE, dtype=np.uint64)
+    _pairing_product(*_pairs(g1, g2), f)
+    return bool(fq12.is_one(f))
+
+
+def pairing(g1: np.ndarray, g2: np.ndarray) -> np.ndarray:
+    """e(g1, g2) for one point of each group, as uint64 (12, 4): the coordinates in F_q, Montgomery form.
+
+    They are in the order of the tower F_q12 = F_q6[w], F_q6 = F_q2[v], F_q2 = F_q[i], the one of vk_alphabeta_12.
+    """
+    f = np.empty(SHAPE, dtype=np.uint64)
+    _pairing_product(*_pairs(g1, g2), f)
+    return f[[0, 2, 4, 1, 3, 5]].reshape(12, 4)
+
+
+def g1_on_curve(points: np.ndarray) -> bool:
+    """Do all points, uint64 (n, 8) in Montgomery form, lie on the curve? Infinity does. The whole curve is G1."""
+    return bool(_all_on_curve(as_rows(points, 8), _B_G1))
+
+
+def g2_on_curve(points: np.ndarray) -> bool:
+    """Do all points, uint64 (n, 16) in Montgomery form, lie on the twist? Infinity does. See also `g2_in_subgroup`."""
+    return bool(_all_on_curve(as_rows(points, 16), _B_G2))
+
+
+def g2_in_subgroup(points: np.ndarray) -> bool:
+    """Are all points of the twist, uint64 (n, 16) in Montgomery form, of order r or infinity? Multiplies them by r."""
+    return bool(_all_of_order_r(as_rows(points, 16), group_marker(16)))
