@@ -1,10 +1,11 @@
 """Where a wallet gets its proofs: a proving cluster, or this machine. Both are called the same way."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from chain.proving import SPEND_CIRCUIT
 from proto.client import ProofResult, ProverClient
 from proto.errors import ProverClientError
 from wallet.errors import ProvingError
@@ -47,15 +48,17 @@ class LocalProver:
         self._engines = engines
 
     @classmethod
-    def from_keys(cls, directory: Path, names: list[str]) -> "LocalProver":
-        """Load the circuits `names` with their keys `<name>.zkey` in `directory`."""
+    def from_keys(cls, directory: Path, names: Sequence[str] = (SPEND_CIRCUIT,)) -> "LocalProver":
+        """Load the proving keys of the circuits `names` from a folder that `gelap keys make` filled."""
         from prover.engine import Engine
         from prover.errors import ProverError
+        from prover.keys import read_manifest
 
         try:
-            return cls({name: Engine.load(name, directory / f"{name}.zkey") for name in names})
-        except (ProverError, OSError) as error:
-            raise ProvingError(f"the proving keys in {directory} cannot be used: {error}") from error
+            manifest = read_manifest(directory)
+            return cls({name: Engine.load(name, manifest.zkey_path(name)) for name in names})
+        except ProverError as error:
+            raise ProvingError(f"this machine cannot prove: {error}") from error
 
     def prove(self, circuit: str, public_inputs: list[int], inputs: Mapping[str, Any]) -> ProofResult:
         """The proof of exactly these public inputs; raises ProvingError when there is none."""

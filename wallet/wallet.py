@@ -251,7 +251,10 @@ class Wallet:
         if permit:
             signature = coins.sign_permit(self.pool.address, amount, self.pool.now() + PERMIT_SECONDS)
             return self.pool.deposit_with_permit(token, amount, output.note.pre_commitment, memo, signature)
-        if coins.allowance(self.pool.account.address, self.pool.address) < amount:
+        allowance = coins.allowance(self.pool.account.address, self.pool.address)
+        if allowance < amount:
+            if allowance:
+                coins.approve(self.pool.address, 0)  # some tokens, USDT for one, refuse to change a standing allowance
             coins.approve(self.pool.address, amount)
         return self.pool.deposit(token, amount, output.note.pre_commitment, memo)
 

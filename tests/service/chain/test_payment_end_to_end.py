@@ -1,0 +1,81 @@
+"""Deposit, insert, pay, insert, scan, withdraw: real keys, real proofs, the real verifier, on anvil."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from eth_account.signers.local import LocalAccount
+from web3 import Web3
+
+from chain.deploy import SpendKey, deploy_pool, deploy_verifier
+from chain.errors import RevertedError
+from chain.pool import Pool
+from chain.proving import INSERT_CIRCUIT, SPEND_CIRCUIT
+from chain.state import PoolState
+from chain.token import Token
+from prover.formats.verification_key import read_verification_key
+from prover.keys import Manifest, default_directory, ensure_keys
+from wallet.proving import LocalProver
+from wallet.wallet import Balance, Wallet
+
+RECEIVER = "0x00000000000000000000000000000000000000AC"
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def keys() -> Manifest:
+    """Development keys, made once and kept in the cache directory."""
+    return ensure_keys(default_directory(), [SPEND_CIRCUIT, INSERT_CIRCUIT])
+
+
+@pytest.fixture(scope="module")
+def prover(keys: Manifest) -> LocalProver:
+    return LocalProver.from_keys(keys.directory, [SPEND_CIRCUIT, INSERT_CIRCUIT])
+
+
+@pytest.fixture
+def pool(w3: Web3, evm_accounts: list[LocalAccount], keys: Manifest) -> Pool:
+    """A fresh pool with the real verifier."""
+    spend, insert = (_vkey_bytes(keys, name) for name in (SPEND_CIRCUIT, INSERT_CIRCUIT))
+    verifier = deploy_verifier(w3, evm_accounts[0], [spend, insert])
+    made = deploy_pool(w3, evm_accounts[0], verifier.address, insert, [SpendKey(2, 2, spend)])
+    return Pool(w3, made.address, evm_accounts[0], made.receipt.block_number)
+
+
+def _vkey_bytes(keys: Manifest, name: str) -> bytes:
+    entry = keys.find(name)
+    assert entry is not None
+    return read_verification_key(keys.directory / entry.verification_key).to_bytes()
+
+
+def test_a_private_payment_settles_with_real_proofs(
+    open_wallet: Callable[..., Wallet], insert_all: Callable[..., None], pool: Pool, token: Token, prover: LocalProver
+) -> None:
+    alice, bob = open_wallet(0), open_wallet(1)
+    alice.deposit(token.address, 100)
+    insert_all(prover)
+    sent = alice.send(bob.new_address(), token.address, 40)
+    insert_all(prover)
+    bob.sync()
+    assert bob.balance(token.address) == Balance(40)
+
+    withdrawal = bob.prepare_withdraw(RECEIVER, token.address, 15)
+    proof = bob.prove(withdrawal)
+    redirected = replace(withdrawal, terms=replace(withdrawal.terms, receiver="0x" + "00" * 19 + "AD"))
+    with pytest.raises(RevertedError, match="InvalidProof"):
+        bob.submit(redirected, proof)
+    with pytest.raises(RevertedError, match="InvalidProof"):
+        bob.submit(replace(withdrawal, memos=withdrawal.memos[::-1]), proof)
+    bob.submit(withdrawal, proof)
+    with pytest.raises(RevertedError, match="NullifierAlreadyUsed"):
+        bob.submit(withdrawal, proof)
+
+    alice.sync()
+    bob.sync()
+    assert token.balance_of(RECEIVER) == 15
+    assert token.balance_of(pool.address) == 85
+    assert alice.balance(token.address) == Balance(60)
+    assert bob.balance(token.address) == Balance(pending=25)
+    assert pool.merkle_root() == alice.root == bob.root == PoolState(pool).sync().root
+    assert all(pool.nullifier_used(nullifier) for nullifier in sent.spend.witness.public.nullifiers)
