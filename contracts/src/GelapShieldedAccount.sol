@@ -198,7 +198,6 @@ contract GelapShieldedAccount is CommitmentQueue {
         if (amount == 0 || amount > type(uint128).max) revert AmountOutOfRange(amount);
         _requireInField(preCommitment);
         _requireMemo(memo);
-        token.requireCode();
         _requireRoom(1);
         _queue(_poseidon.hash(preCommitment, uint160(token), amount), memo);
         token.pull(msg.sender, amount);

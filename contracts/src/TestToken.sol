@@ -56,13 +56,13 @@ contract TestToken {
     }
 
     /// @notice As in ERC-20.
-    function transfer(address to, uint256 amount) external returns (bool) {
+    function transfer(address to, uint256 amount) public virtual returns (bool) {
         _transfer(msg.sender, to, amount);
         return true;
     }
 
     /// @notice As in ERC-20; an allowance of 2^256 - 1 is never used up.
-    function transferFrom(address from, address to, uint256 amount) external returns (bool) {
+    function transferFrom(address from, address to, uint256 amount) public virtual returns (bool) {
         uint256 allowed = allowance[from][msg.sender];
         if (allowed != type(uint256).max) {
             if (allowed < amount) revert InsufficientAllowance(msg.sender, allowed, amount);
@@ -74,7 +74,8 @@ contract TestToken {
 
     /// @notice As in EIP-2612.
     function permit(address owner, address spender, uint256 value, uint256 deadline, uint8 v, bytes32 r, bytes32 s)
-        external
+        public
+        virtual
     {
         if (block.timestamp > deadline) revert PermitExpired(deadline);
         bytes32 permitHash = keccak256(abi.encode(PERMIT_TYPE, owner, spender, value, nonces[owner]++, deadline));

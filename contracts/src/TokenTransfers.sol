@@ -16,6 +16,7 @@ library TokenTransfers {
 
     /// @notice Takes exactly `amount` from `from`, who has allowed it.
     function pull(address token, address from, uint256 amount) internal {
+        _requireCode(token);
         uint256 expected = IERC20(token).balanceOf(address(this)) + amount;
         _call(token, abi.encodeCall(IERC20.transferFrom, (from, address(this), amount)));
         _requireBalance(token, expected);
@@ -23,17 +24,14 @@ library TokenTransfers {
 
     /// @notice Pays `amount` to `receiver` and `fee` to `relayer`, exactly their sum in all; zero amounts are left out.
     function pay(address token, address receiver, uint256 amount, address relayer, uint256 fee) internal {
+        _requireCode(token);
         uint256 expected = IERC20(token).balanceOf(address(this)) - amount - fee;
         if (amount != 0) _call(token, abi.encodeCall(IERC20.transfer, (receiver, amount)));
         if (fee != 0) _call(token, abi.encodeCall(IERC20.transfer, (relayer, fee)));
         _requireBalance(token, expected);
     }
 
-    function requireCode(address token) internal view {
-        if (token.code.length == 0) revert TokenWithoutCode(token);
-    }
-
-    /// @dev The callers have read a balance before, so there is code at the address.
+    /// @dev A call to an address without code succeeds; the callers have ruled that out.
     function _call(address token, bytes memory data) private {
         (bool ok, bytes memory answer) = token.call(data);
         if (!ok) {
@@ -48,5 +46,9 @@ library TokenTransfers {
     function _requireBalance(address token, uint256 expected) private view {
         uint256 actual = IERC20(token).balanceOf(address(this));
         if (actual != expected) revert BalanceMismatch(token, expected, actual);
+    }
+
+    function _requireCode(address token) private view {
+        if (token.code.length == 0) revert TokenWithoutCode(token);
     }
 }
