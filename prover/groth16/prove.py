@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from protocol.field import R
+from prover.backend import msm_g1, msm_g2
 from prover.errors import FormatError, InvalidProofError, KeyMismatchError
 from prover.formats.field_arrays import first_not_below
 from prover.formats.files import AnyPath
@@ -26,7 +27,6 @@ from prover.groth16.verify import Verifier
 from prover.kernels.cpu.pairing import g1_on_curve, g2_on_curve
 from prover.kernels.cpu.points import unpack_g1, unpack_g2
 from prover.limbs import from_limbs, to_limbs
-from prover.msm.cpu import msm_g1, msm_g2
 from prover.r1cs import SparseMatrix
 
 

@@ -9,8 +9,8 @@ matrix C.
 
 import numpy as np
 
-from prover.kernels.cpu.vector import fr_from_mont, fr_mul_sub_vector, fr_mul_vector, sparse_multiply
-from prover.ntt.cpu import extend_to_odd_coset
+from prover.backend import extend_to_odd_coset, sparse_multiply
+from prover.kernels.cpu.vector import fr_from_mont, fr_mul_sub_vector, fr_mul_vector
 from prover.r1cs import SparseMatrix
 
 

@@ -28,7 +28,7 @@ def test_rows_of_any_width_hash_as_the_protocol_says(n_inputs):
 
 
 def test_a_known_answer_of_circomlib():
-    # The value circomlib documents for poseidon([1, 2]); tests/unit/test_poseidon.py has it in decimal.
+    # iden3/go-iden3-crypto, poseidon/poseidon_test.go, commit 0491732.
     expected = 0x115CC0F5E7D690413DF64C6B9662E9CF2A3617F2743245519E19607A4417189A
     assert poseidon.hash_pairs([(1, 2)]) == [expected]
 
