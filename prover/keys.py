@@ -219,4 +219,8 @@ def _is_entry(entry: Any) -> bool:
     texts = [value for name, value in entry.items() if name not in ("public_inputs", "development")]
     if not all(isinstance(text, str) for text in texts):
         return False
-    return all(Path(entry[name]).name == entry[name] for name in ("zkey", "verification_key"))
+    return all(_is_file_name(entry[name]) for name in ("zkey", "verification_key"))
+
+
+def _is_file_name(text: str) -> bool:
+    return Path(text).name == text and text not in ("", "..")
