@@ -6,7 +6,9 @@ Tracebacks never show local variables: a witness may be among them.
 import logging
 import sys
 import traceback
+from collections.abc import MutableMapping
 from enum import StrEnum
+from typing import Any
 
 import structlog
 
@@ -47,7 +49,7 @@ def configure_logs(level: LogLevel = LogLevel.INFO) -> None:
         processors=[
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
             structlog.processors.ExceptionRenderer(without_locals),
-            structlog.processors.EventRenamer("event"),
+            _leading,
             structlog.processors.JSONRenderer(),
         ],
     )
@@ -59,6 +61,12 @@ def configure_logs(level: LogLevel = LogLevel.INFO) -> None:
     logging.captureWarnings(True)
     for name in _TALKATIVE:
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
+
+
+def _leading(_: object, __: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Put what every line has first."""
+    first = {key: line.pop(key) for key in ("timestamp", "level", "logger", "event") if key in line}
+    return first | dict(line)
 
 
 def where(error: BaseException) -> list[str]:

@@ -8,6 +8,8 @@ import typer
 from gelap.logs import LogLevel, configure_logs
 from gelap.settings import Settings
 from worker.errors import ConfigurationError
+from worker.executor import LoadedCircuit
+from worker.manifest import CircuitEntry
 
 
 def worker(
@@ -37,7 +39,6 @@ def worker(
         configure_logs(log_level)
         if redis_url is None:
             raise ConfigurationError("a worker needs the cluster's Redis: set GELAP_REDIS_URL or --redis-url")
-        from worker.engines import load_circuit
         from worker.service import WorkerConfig, serve
 
         config = WorkerConfig(
@@ -46,9 +47,16 @@ def worker(
             cluster_key_file=cluster_key_file or settings.cluster_key_file or settings.cache_dir / "cluster-key.pem",
             concurrency=concurrency,
         )
-        serve(config, load_circuit)
+        serve(config, _load_circuit)
     except ConfigurationError as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(2) from None
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
+
+
+def _load_circuit(entry: CircuitEntry) -> LoadedCircuit:
+    # The prover takes a second to import; a worker that cannot reach its Redis says so before that.
+    from worker.engines import load_circuit
+
+    return load_circuit(entry)

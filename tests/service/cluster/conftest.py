@@ -1,10 +1,23 @@
-"""A real Redis for these tests, emptied before each of them."""
+"""A real Redis, emptied before each test, and real gateway and worker processes on it."""
+
+import contextlib
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 import redis
 
 from gelap.servers import private_redis
+from proto.client import ProverClient
 from worker.jobs import JobStore, connect
+
+HERE = Path(__file__).parent
 
 
 @pytest.fixture(scope="session")
@@ -24,3 +37,125 @@ def client(redis_url):
 @pytest.fixture
 def store(client, redis_url):
     return JobStore(connect(redis_url))
+
+
+@pytest.fixture(scope="session")
+def key_dir(tmp_path_factory):
+    """A manifest of two tiny circuits; see square_worker.py."""
+    folder = tmp_path_factory.mktemp("keys")
+    names = ("square", "other")
+    entries = [
+        {
+            "name": name,
+            "zkey": f"{name}.zkey",
+            "zkey_sha256": "0" * 64,
+            "verification_key": f"{name}.vkey.json",
+            "verification_key_digest": hashlib.sha256(name.encode()).hexdigest(),
+            "r1cs_sha256": "0" * 64,
+            "public_inputs": 1,
+            "development": True,
+        }
+        for name in names
+    ]
+    for name in names:
+        (folder / f"{name}.vkey.json").write_text(json.dumps({"circuit": name}))
+    (folder / "manifest.json").write_text(json.dumps({"version": 1, "circuits": entries}))
+    return folder
+
+
+@dataclass
+class Process:
+    """A process whose log goes to a file."""
+
+    process: subprocess.Popen
+    log_file: Path
+
+    @property
+    def log(self):
+        return self.log_file.read_text()
+
+    def wait_for(self, text, timeout=30.0):
+        deadline = time.monotonic() + timeout
+        while text not in self.log:
+            assert self.process.poll() is None, f"it ended early: {self.log}"
+            assert time.monotonic() < deadline, f"no {text!r} in {self.log}"
+            time.sleep(0.02)
+
+    def lines(self):
+        return [json.loads(line) for line in self.log.splitlines()]
+
+    def stop(self, timeout=30.0):
+        self.process.terminate()
+        return self.process.wait(timeout)
+
+
+class Cluster:
+    """Starts gateways and workers of one cluster; all are gone when the test ends."""
+
+    def __init__(self, redis_url, key_dir, folder):
+        self.redis_url = redis_url
+        self.key_dir = key_dir
+        self.folder = folder
+        self.key_file = folder / "cluster-key.pem"
+        self.processes = []
+        self.address = None
+
+    def start(self, *command, name):
+        log_file = self.folder / f"{name}-{len(self.processes)}.log"
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("GELAP_")}
+        environment |= {"GELAP_REDIS_URL": self.redis_url, "GELAP_CACHE_DIR": str(self.folder)}
+        with log_file.open("wb") as output:
+            process = subprocess.Popen(
+                [sys.executable, *map(str, command)], stdout=output, stderr=subprocess.STDOUT, env=environment
+            )
+        started = Process(process, log_file)
+        self.processes.append(started)
+        return started
+
+    def worker(self, lease=8.0, key_file=None, wait=True):
+        command = (HERE / "square_worker.py", self.key_dir, key_file or self.key_file, lease)
+        worker = self.start(*command, name="worker")
+        if wait:
+            worker.wait_for("worker ready")
+        return worker
+
+    def gateway(self):
+        command = ("-m", "gelap.cli", "gateway", "--key-dir", self.key_dir, "--address", "127.0.0.1:0")
+        gateway = self.start(*command, name="gateway")
+        gateway.wait_for("gateway ready")
+        ready = next(line for line in gateway.lines() if line["event"] == "gateway ready")
+        self.address = f"127.0.0.1:{ready['port']}"
+        return gateway
+
+    def client(self, api_key="alice", **options):
+        return ProverClient(self.address, api_key, **options)
+
+    def logs(self):
+        return "".join(process.log for process in self.processes)
+
+    def kill_all(self):
+        for started in self.processes:
+            with contextlib.suppress(ProcessLookupError):
+                started.process.kill()
+            started.process.wait()
+
+
+@pytest.fixture(scope="module")
+def running(redis_url, key_dir, tmp_path_factory):
+    """One gateway and one worker for all tests of a file, which must prove different statements."""
+    redis.Redis.from_url(redis_url).flushdb()
+    cluster = Cluster(redis_url, key_dir, tmp_path_factory.mktemp("cluster"))
+    try:
+        cluster.worker()
+        cluster.gateway()
+        yield cluster
+    finally:
+        cluster.kill_all()
+
+
+@pytest.fixture
+def cluster(client, redis_url, key_dir, tmp_path):
+    """No process yet; the test starts what it needs."""
+    cluster = Cluster(redis_url, key_dir, tmp_path)
+    yield cluster
+    cluster.kill_all()
