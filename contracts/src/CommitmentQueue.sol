@@ -2,11 +2,12 @@
 pragma solidity ^0.8.28;
 
 /// @title Commitments waiting for the tree, first in, first out.
-/// @notice `position` counts every commitment ever queued, from 0. The oldest pending ones enter the tree in batches, each
-/// an aligned subtree of 64 leaves: a commitment's leaf index is the batch's start index plus its place in the batch.
-/// @dev Time is counted in epochs of 60 seconds. A batch that is not full is allowed only when it holds every commitment
-/// queued before the previous epoch began, and at least one: so leaf space cannot be burned with empty batches, no one
-/// can be left behind, and a proof made for the whole queue stays good for at least 60 seconds whatever is queued later.
+/// @notice `position` counts every commitment ever queued, from 0. The oldest pending ones enter the tree in batches,
+/// each an aligned subtree of 64 leaves: a commitment's leaf index is the batch's start index plus its place in it.
+/// @dev Time is counted in epochs of 60 seconds. A batch that is not full is allowed only when it holds every
+/// commitment queued before the previous epoch began, and at least one: so leaf space cannot be burned with empty
+/// batches, no one can be left behind, and a proof made for the whole queue stays good for at least 60 seconds, unless
+/// a full batch comes about.
 abstract contract CommitmentQueue {
     /// @notice The commitment 0 marks an empty leaf.
     error ZeroCommitment();
@@ -76,7 +77,7 @@ abstract contract CommitmentQueue {
     }
 
     /// @dev Queues commitments in order, each with its memo.
-    function _queue(uint256[] memory commitments, bytes[] calldata memos) internal {
+    function _queue(uint256[] calldata commitments, bytes[] calldata memos) internal {
         uint256 position = _advance(commitments.length);
         for (uint256 i; i < commitments.length; ++i) {
             _put(position + i, commitments[i], memos[i]);
@@ -103,8 +104,9 @@ abstract contract CommitmentQueue {
         for (uint256 i; i < count; ++i) {
             leaves[offset + i] = _commitments[counters.inserted + i];
         }
-        _counters.inserted = uint40(counters.inserted + count);
-        _counters.nextLeafIndex = uint40(startIndex + BATCH);
+        counters.inserted = uint40(counters.inserted + count);
+        counters.nextLeafIndex = uint40(startIndex + BATCH);
+        _counters = counters;
     }
 
     /// @dev Counts `count` commitments as queued now and returns the position of the first.

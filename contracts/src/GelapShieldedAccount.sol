@@ -8,9 +8,9 @@ import { PoseidonT4 } from "./PoseidonT4.sol";
 import { TokenTransfers } from "./TokenTransfers.sol";
 
 /// @title A shielded pool: ERC-20 tokens as notes in a Merkle tree, spent with zero-knowledge proofs.
-/// @notice A deposit queues a commitment that the pool computes itself. A spend shows nullifiers and new commitments under
-/// any past root, with a proof of the statement `spend`. Anyone moves queued commitments into the tree with a proof of the
-/// statement `insert`. There is no owner, no upgrade and no pause; the verifier is fixed.
+/// @notice A deposit queues a commitment that the pool computes itself. A spend shows nullifiers and new commitments
+/// under any past root, with a proof of the statement `spend`. Anyone moves queued commitments into the tree with a
+/// proof of the statement `insert`. There is no owner, no upgrade and no pause; the verifier is fixed.
 /// @dev Rebasing tokens are unsupported: the pool keeps no per-token sums, and its notes do not rebase.
 contract GelapShieldedAccount is CommitmentQueue {
     using TokenTransfers for address;
@@ -111,6 +111,7 @@ contract GelapShieldedAccount is CommitmentQueue {
         _entered = false;
     }
 
+    /// @notice Starts an empty pool.
     /// @param verifier_ Has no owner, knows all the keys, and reverts on an invalid proof.
     /// @param insertKey_ The key of the statement `insert`.
     /// @param spendKeys The keys of the statement `spend`, one for each number of inputs and outputs.
@@ -138,8 +139,8 @@ contract GelapShieldedAccount is CommitmentQueue {
         _deposit(token, amount, preCommitment, memo);
     }
 
-    /// @notice `deposit`, after an EIP-2612 permit of the caller for exactly `amount`. A permit that fails is ignored, as
-    /// somebody may have used it already; the allowance decides.
+    /// @notice `deposit`, after an EIP-2612 permit of the caller for exactly `amount`. A permit that fails is ignored,
+    /// as somebody may have used it already; the allowance decides.
     function depositWithPermit(
         address token,
         uint256 amount,
@@ -178,8 +179,8 @@ contract GelapShieldedAccount is CommitmentQueue {
     function insert(uint256 newRoot, uint256 count, bytes calldata proof) external nonReentrant {
         _requireInField(newRoot);
         uint256 oldRoot = merkleRoot;
-        // What the challenge hashes: both roots, the start index, and 64 leaves, the absent ones 0. The new root must be
-        // among them: a challenge known before the root is chosen lets other leaves pass.
+        // What the challenge hashes: both roots, the start index, and 64 leaves, the absent ones 0. The new root must
+        // be among them: a challenge known before the root is chosen lets other leaves pass.
         uint256[] memory words = new uint256[](CHALLENGE_HEAD + BATCH);
         uint256 startIndex = _dequeue(count, words, CHALLENGE_HEAD);
         (words[0], words[1], words[2]) = (oldRoot, newRoot, startIndex);
@@ -204,12 +205,11 @@ contract GelapShieldedAccount is CommitmentQueue {
     }
 
     function _permit(address token, uint256 amount, uint256 permitDeadline, uint8 v, bytes32 r, bytes32 s) private {
+        bytes memory data = abi.encodeCall(IERC20.permit, (msg.sender, address(this), amount, permitDeadline, v, r, s));
         // The outcome does not matter, so neither does a missing contract or function.
-        // solhint-disable-next-line avoid-low-level-calls
-        (bool ok,) = token.call(
-            abi.encodeCall(IERC20.permit, (msg.sender, address(this), amount, permitDeadline, v, r, s))
-        );
-        ok;
+        assembly ("memory-safe") {
+            pop(call(gas(), token, 0, add(data, 32), mload(data), 0, 0))
+        }
     }
 
     function _spend(Spend calldata spend) private {
@@ -230,18 +230,22 @@ contract GelapShieldedAccount is CommitmentQueue {
         );
         _requireWordsInField(publicValues);
         if (!knownRoot[spend.root]) revert UnknownRoot(spend.root);
-        for (uint256 i; i < spend.nullifiers.length; ++i) {
-            uint256 nullifier = spend.nullifiers[i];
-            if (nullifierUsed[nullifier]) revert NullifierAlreadyUsed(nullifier);
-            nullifierUsed[nullifier] = true;
-            emit NullifierUsed(nullifier);
-        }
+        _useNullifiers(spend.nullifiers);
         _verify(programVKey, publicValues, spend.proof);
         _queue(spend.commitments, spend.memos);
         if (spend.publicAmount != 0) {
-            address(uint160(spend.publicToken)).pay(
-                spend.receiver, spend.publicAmount - spend.fee, spend.relayer, spend.fee
-            );
+            address(uint160(spend.publicToken))
+                .pay(spend.receiver, spend.publicAmount - spend.fee, spend.relayer, spend.fee);
+        }
+    }
+
+    /// @dev One by one, so that one nullifier twice in a spend is refused like one of an earlier spend.
+    function _useNullifiers(uint256[] calldata nullifiers) private {
+        for (uint256 i; i < nullifiers.length; ++i) {
+            uint256 nullifier = nullifiers[i];
+            if (nullifierUsed[nullifier]) revert NullifierAlreadyUsed(nullifier);
+            nullifierUsed[nullifier] = true;
+            emit NullifierUsed(nullifier);
         }
     }
 
@@ -253,18 +257,12 @@ contract GelapShieldedAccount is CommitmentQueue {
             memos = bytes.concat(memos, spend.memos[i]);
         }
         bytes memory bound = abi.encode(
-            block.chainid,
-            address(this),
-            spend.receiver,
-            spend.relayer,
-            spend.fee,
-            spend.deadline,
-            keccak256(memos)
+            block.chainid, address(this), spend.receiver, spend.relayer, spend.fee, spend.deadline, keccak256(memos)
         );
         return uint256(keccak256(bound)) % R;
     }
 
-    /// @dev Passes on the verifier's reason. An answer, were it even `true`, comes from something that is no ISP1Verifier.
+    /// @dev Passes on the verifier's reason. An answer, even `true`, comes from something that is no ISP1Verifier.
     function _verify(bytes32 programVKey, bytes memory publicValues, bytes calldata proof) private view {
         (bool ok, bytes memory answer) =
             address(verifier).staticcall(abi.encodeCall(ISP1Verifier.verifyProof, (programVKey, publicValues, proof)));
@@ -279,7 +277,8 @@ contract GelapShieldedAccount is CommitmentQueue {
     /// @dev An empty proof proves nothing: a verifier that does not revert on it would not revert on forgeries either.
     function _checkKey(ISP1Verifier verifier_, bytes32 programVKey) private view {
         if (programVKey == 0) revert UnusableKey();
-        (bool accepted,) = address(verifier_).staticcall(abi.encodeCall(ISP1Verifier.verifyProof, (programVKey, "", "")));
+        (bool accepted,) =
+            address(verifier_).staticcall(abi.encodeCall(ISP1Verifier.verifyProof, (programVKey, "", "")));
         if (accepted) revert UnusableVerifier();
     }
 
@@ -292,12 +291,16 @@ contract GelapShieldedAccount is CommitmentQueue {
     }
 
     function _requireWordsInField(bytes memory words) private pure {
-        for (uint256 offset = 32; offset <= words.length; offset += 32) {
-            uint256 word;
-            assembly ("memory-safe") {
-                word := mload(add(words, offset))
+        uint256 value;
+        assembly ("memory-safe") {
+            let end := add(add(words, 32), mload(words))
+            for { let at := add(words, 32) } lt(at, end) { at := add(at, 32) } {
+                if iszero(lt(mload(at), R)) {
+                    value := mload(at)
+                    break
+                }
             }
-            _requireInField(word);
         }
+        if (value != 0) revert NotInField(value);
     }
 }

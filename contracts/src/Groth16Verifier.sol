@@ -4,9 +4,9 @@ pragma solidity ^0.8.28;
 import { ISP1Verifier } from "./ISP1Verifier.sol";
 
 /// @title Groth16 over BN254 for any number of verification keys, all fixed at deployment.
-/// @notice A key is the words alpha (G1), beta, gamma, delta (G2), IC[0..n] (G1) in the order of EIP-197: G1 is x, y and
-/// G2 is x.c1, x.c0, y.c1, y.c0. It is known by `programVKey = keccak256(key)`. A proof is the words A (G1), B (G2),
-/// C (G1); the public values are n words. Every word must be canonical.
+/// @notice A key is the words alpha (G1), beta, gamma, delta (G2), IC[0..n] (G1) in the order of EIP-197: G1 is x, y
+/// and G2 is x.c1, x.c0, y.c1, y.c0. It is known by `programVKey = keccak256(key)`. A proof is the words A (G1),
+/// B (G2), C (G1); the public values are n words. Every word must be canonical.
 /// @dev The check is e(A, B) = e(alpha, beta) e(IC[0] + sum of s_i IC[i], gamma) e(C, delta), from Groth, "On the Size
 /// of Pairing-based Non-interactive Arguments" (https://eprint.iacr.org/2016/260). The precompiles of EIP-196 and
 /// EIP-197 refuse points that are not on the curve or, in G2, not in the subgroup. Proofs can be re-randomised by
@@ -51,6 +51,7 @@ contract Groth16Verifier is ISP1Verifier {
 
     mapping(bytes32 programVKey => address store) private _stores;
 
+    /// @notice Checks and stores the keys.
     /// @param keys The verification keys, each checked in full: a malformed or unsafe key stops the deployment.
     constructor(bytes[] memory keys) {
         for (uint256 i; i < keys.length; ++i) {
@@ -67,14 +68,14 @@ contract Groth16Verifier is ISP1Verifier {
     function verifyProof(bytes32 programVKey, bytes calldata publicValues, bytes calldata proofBytes) external view {
         address store = _storeOf(programVKey);
         uint256 publicInputs = _publicInputCount(store);
-        if (publicValues.length != publicInputs * 32) revert PublicValuesLength(publicValues.length, publicInputs * 32);
-        if (proofBytes.length != PROOF_BYTES) revert ProofLength(proofBytes.length);
-        for (uint256 i; i < PROOF_BYTES; i += 32) {
-            uint256 coordinate = uint256(bytes32(proofBytes[i:i + 32]));
-            if (coordinate >= Q) revert ProofCoordinateOutOfRange(coordinate);
+        if (publicValues.length != publicInputs * 32) {
+            revert PublicValuesLength(publicValues.length, publicInputs * 32);
         }
-        (uint256 x, uint256 y) = _combineInputs(store, publicValues);
-        if (!_pairingHolds(store, x, y, proofBytes)) revert InvalidProof();
+        if (proofBytes.length != PROOF_BYTES) revert ProofLength(proofBytes.length);
+        _requireCanonical(publicValues, proofBytes);
+        bytes memory key = _load(store);
+        (uint256 x, uint256 y) = _combineInputs(key, publicValues);
+        if (!_pairingHolds(key, x, y, proofBytes)) revert InvalidProof();
     }
 
     /// @notice The number of public inputs of a key; reverts for an unknown one.
@@ -84,11 +85,7 @@ contract Groth16Verifier is ISP1Verifier {
 
     /// @notice The bytes of a key, to compare with the published one; reverts for an unknown one.
     function verificationKey(bytes32 programVKey) external view returns (bytes memory key) {
-        address store = _storeOf(programVKey);
-        key = new bytes(store.code.length - STORE_PREFIX);
-        assembly ("memory-safe") {
-            extcodecopy(store, add(key, 32), STORE_PREFIX, mload(key))
-        }
+        return _load(_storeOf(programVKey));
     }
 
     function _storeOf(bytes32 programVKey) private view returns (address store) {
@@ -100,56 +97,82 @@ contract Groth16Verifier is ISP1Verifier {
         return (store.code.length - STORE_PREFIX - IC_OFFSET) / POINT_BYTES - 1;
     }
 
-    /// @dev Returns IC[0] + sum of s_i IC[i]. A zero input costs nothing: the multiplication is left out.
-    function _combineInputs(address store, bytes calldata publicValues) private view returns (uint256 x, uint256 y) {
-        bool ok = true;
-        uint256 outOfRange;
+    function _load(address store) private view returns (bytes memory key) {
+        key = new bytes(store.code.length - STORE_PREFIX);
         assembly ("memory-safe") {
-            let length := publicValues.length
-            let points := mload(0x40)
-            // Scratch behind the points: the sum (x, y), then the next point and its scalar or product.
-            let sum := add(points, add(mul(length, 2), POINT_BYTES))
-            let next := add(sum, POINT_BYTES)
-            extcodecopy(store, points, add(STORE_PREFIX, IC_OFFSET), add(mul(length, 2), POINT_BYTES))
-            mcopy(sum, points, POINT_BYTES)
-            for { let i := 0 } lt(i, length) { i := add(i, 32) } {
-                let scalar := calldataload(add(publicValues.offset, i))
-                if iszero(lt(scalar, R)) {
-                    outOfRange := scalar
+            extcodecopy(store, add(key, 32), STORE_PREFIX, mload(key))
+        }
+    }
+
+    /// @dev Reverts unless every public value is below r and every coordinate of the proof below q.
+    function _requireCanonical(bytes calldata publicValues, bytes calldata proofBytes) private pure {
+        uint256 value;
+        uint256 coordinate;
+        assembly ("memory-safe") {
+            let end := add(publicValues.offset, publicValues.length)
+            for { let at := publicValues.offset } lt(at, end) { at := add(at, 32) } {
+                if iszero(lt(calldataload(at), R)) {
+                    value := calldataload(at)
                     break
                 }
+            }
+            end := add(proofBytes.offset, PROOF_BYTES)
+            for { let at := proofBytes.offset } lt(at, end) { at := add(at, 32) } {
+                if iszero(lt(calldataload(at), Q)) {
+                    coordinate := calldataload(at)
+                    break
+                }
+            }
+        }
+        if (value != 0) revert PublicValueOutOfRange(value);
+        if (coordinate != 0) revert ProofCoordinateOutOfRange(coordinate);
+    }
+
+    /// @dev Returns IC[0] + sum of s_i IC[i]. A zero input costs nothing: the multiplication is left out.
+    function _combineInputs(bytes memory key, bytes calldata publicValues) private view returns (uint256 x, uint256 y) {
+        bool ok = true;
+        assembly ("memory-safe") {
+            let point := add(key, add(32, IC_OFFSET))
+            // Scratch: the sum (x, y), then the next point and its scalar, or their product.
+            let sum := mload(0x40)
+            let next := add(sum, 0x40)
+            mcopy(sum, point, 0x40)
+            let end := add(publicValues.offset, publicValues.length)
+            for { let at := publicValues.offset } lt(at, end) { at := add(at, 32) } {
+                point := add(point, 0x40)
+                let scalar := calldataload(at)
                 if scalar {
-                    mcopy(next, add(points, add(mul(i, 2), POINT_BYTES)), POINT_BYTES)
-                    mstore(add(next, POINT_BYTES), scalar)
-                    ok := and(ok, staticcall(gas(), 0x07, next, 0x60, next, POINT_BYTES))
-                    ok := and(ok, staticcall(gas(), 0x06, sum, 0x80, sum, POINT_BYTES))
+                    mcopy(next, point, 0x40)
+                    mstore(add(next, 0x40), scalar)
+                    ok := and(ok, staticcall(gas(), 0x07, next, 0x60, next, 0x40))
+                    ok := and(ok, staticcall(gas(), 0x06, sum, 0x80, sum, 0x40))
                 }
             }
             x := mload(sum)
             y := mload(add(sum, 32))
         }
-        if (outOfRange != 0) revert PublicValueOutOfRange(outOfRange);
         if (!ok) revert InvalidProof();
     }
 
     /// @dev Whether e(-A, B) e(alpha, beta) e(inputs, gamma) e(C, delta) = 1. False for points the precompile refuses.
-    function _pairingHolds(address store, uint256 x, uint256 y, bytes calldata proofBytes)
+    function _pairingHolds(bytes memory key, uint256 x, uint256 y, bytes calldata proofBytes)
         private
         view
         returns (bool holds)
     {
         assembly ("memory-safe") {
+            let words := add(key, 32)
             let pairs := mload(0x40)
             calldatacopy(pairs, proofBytes.offset, 192)
             let yOfA := add(pairs, 32)
             // The point at infinity (0, 0) is its own negative.
             mstore(yOfA, mod(sub(Q, mload(yOfA)), Q))
-            extcodecopy(store, add(pairs, 192), STORE_PREFIX, 192)
+            mcopy(add(pairs, 192), words, 192)
             mstore(add(pairs, 384), x)
             mstore(add(pairs, 416), y)
-            extcodecopy(store, add(pairs, 448), add(STORE_PREFIX, 192), 128)
-            calldatacopy(add(pairs, 576), add(proofBytes.offset, 192), POINT_BYTES)
-            extcodecopy(store, add(pairs, 640), add(STORE_PREFIX, 320), 128)
+            mcopy(add(pairs, 448), add(words, 192), 128)
+            calldatacopy(add(pairs, 576), add(proofBytes.offset, 192), 64)
+            mcopy(add(pairs, 640), add(words, 320), 128)
             let ok := staticcall(gas(), 0x08, pairs, 768, 0x00, 0x20)
             holds := and(ok, mload(0x00))
         }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.28;
 
-/// @title What the pool uses of ERC-20 and of its permits (EIP-2612).
+/// @title ERC-20 and its permits (EIP-2612).
+/// @notice What the pool uses of them.
 interface IERC20 {
     /// @notice As in ERC-20.
     function balanceOf(address owner) external view returns (uint256);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.28;
 
-/// @title An ERC-20 with EIP-2612 permits that anyone may mint: for tests and demonstrations, worth nothing.
+/// @title An ERC-20 with EIP-2612 permits that anyone may mint.
+/// @notice For tests and demonstrations; worth nothing.
 contract TestToken {
     /// @notice The sender's or owner's balance is too small.
     error InsufficientBalance(address owner, uint256 balance, uint256 needed);
@@ -86,11 +87,8 @@ contract TestToken {
     }
 
     /// @notice As in EIP-2612; computed for the chain it runs on.
-    // solhint-disable-next-line func-name-mixedcase
     function DOMAIN_SEPARATOR() public view returns (bytes32) {
-        return keccak256(
-            abi.encode(DOMAIN_TYPE, keccak256(bytes(name)), keccak256("1"), block.chainid, address(this))
-        );
+        return keccak256(abi.encode(DOMAIN_TYPE, keccak256(bytes(name)), keccak256("1"), block.chainid, address(this)));
     }
 
     function _approve(address owner, address spender, uint256 amount) private {

@@ -138,8 +138,7 @@ contract Groth16VerifierTest is Test {
         uint256[5] memory cut = [uint256(1), 32, 64 * 3, 64 * 4, _key.length];
         for (uint256 i; i < cut.length; ++i) {
             _expectKeyRefusal(
-                _key.shortened(cut[i]),
-                abi.encodeWithSelector(Groth16Verifier.KeyLength.selector, _key.length - cut[i])
+                _key.shortened(cut[i]), abi.encodeWithSelector(Groth16Verifier.KeyLength.selector, _key.length - cut[i])
             );
         }
         bytes memory longer = bytes.concat(_key, hex"00");
@@ -156,7 +155,7 @@ contract Groth16VerifierTest is Test {
         }
     }
 
-    /// @dev A zero point in a key drops its term from the check: a zero IC point frees a public input, a zero gamma all.
+    /// @dev A zero point in a key drops its term from the check: a zero IC point frees an input, a zero gamma all.
     function test_TheConstructorRefusesEveryPointAtInfinity() external {
         for (uint256 word; word < _key.count();) {
             bytes memory key = _key;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.28;
 
-import { CommitmentQueue } from "../src/CommitmentQueue.sol";
 import { GelapShieldedAccount } from "../src/GelapShieldedAccount.sol";
 import { Groth16Verifier } from "../src/Groth16Verifier.sol";
 import { PoolTest } from "./utils/PoolTest.sol";
@@ -73,8 +72,7 @@ contract InsertTest is PoolTest {
             // The prover's own leaves, once with the pool's challenge and once with the challenge that they would give.
             for (uint256 i; i < 2; ++i) {
                 uint256 challenge = _challenge(pool.merkleRoot(), newRoot, 0, i == 0 ? leaves : other);
-                bytes memory values =
-                    abi.encode(pool.merkleRoot(), newRoot, 0, challenge, _evaluate(other, challenge));
+                bytes memory values = abi.encode(pool.merkleRoot(), newRoot, 0, challenge, _evaluate(other, challenge));
                 _expectRefused(newRoot, 3, insertTrapdoor.prove(values));
             }
         }
@@ -122,8 +120,8 @@ contract InsertTest is PoolTest {
         pool.transact(spend);
     }
 
-    /// @dev The challenge must depend on the new root. Without it, a prover knows the challenge before choosing leaves and
-    /// moves value between two of them so that the polynomial keeps its value: the broken variant accepts leaves that were
+    /// @dev The challenge must depend on the new root. Without it, a prover knows the challenge before choosing leaves
+    /// and changes two of them so that the polynomial keeps its value: the broken variant accepts leaves that were
     /// never queued. With it, the chosen leaves give another root, so another challenge, and the values part.
     function testFuzz_AChallengeWithoutTheNewRootCouldBeFooled(uint256 loot, uint256 seed) external {
         vm.assume(loot % R != 0);

@@ -100,8 +100,7 @@ contract ReentrancyTest is PoolTest {
         if (door == 0) return abi.encodeCall(pool.deposit, (address(_token), 1, 3, memo(3)));
         if (door == 1) {
             return abi.encodeCall(
-                pool.depositWithPermit,
-                (address(_token), 1, 3, memo(3), block.timestamp, 27, bytes32(0), bytes32(0))
+                pool.depositWithPermit, (address(_token), 1, 3, memo(3), block.timestamp, 27, bytes32(0), bytes32(0))
             );
         }
         if (door == 2) return abi.encodeCall(pool.transact, (prove(transfer())));

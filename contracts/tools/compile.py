@@ -28,9 +28,7 @@ def compile_artifacts() -> dict[str, dict[str, Any]]:
     settings = _settings()
     sources = {f"src/{path.name}": {"content": path.read_text()} for path in sorted((ROOT / "src").glob("*.sol"))}
     output = json.loads(
-        _solc(
-            "--standard-json", json.dumps({"language": "Solidity", "sources": sources, "settings": settings})
-        )
+        _solc("--standard-json", json.dumps({"language": "Solidity", "sources": sources, "settings": settings}))
     )
     problems = [problem["formattedMessage"] for problem in output.get("errors", [])]
     if problems:

@@ -3,8 +3,8 @@
     python -m contracts.tools.make_fixtures
 
 - `poseidon.json`: inputs and outputs of H3 from `protocol.poseidon`.
-- `trapdoors.json`: verification keys whose secrets are known, made with py-ecc. With the secrets, the tests make a proof
-  that passes the verifier for any public inputs: a = A's logarithm, b = B's, and
+- `trapdoors.json`: verification keys whose secrets are known, made with py-ecc. With the secrets, the tests make a
+  proof that passes the verifier for any public inputs: a = A's logarithm, b = B's, and
   C = (a b - alpha beta - gamma (ic_0 + sum s_i ic_i)) / delta. This is the simulator of Groth's paper
   (https://eprint.iacr.org/2016/260), and an oracle that shares no code with our prover.
 - `verifier.json`: one such key with proofs, checked here with py-ecc's pairing.
@@ -156,14 +156,18 @@ def square_root(value: Any) -> Any | None:
     return None
 
 
-def main() -> None:
-    FIXTURES.mkdir(exist_ok=True)
-    fixtures = {
+def fixtures() -> dict[str, dict[str, Any]]:
+    """Return all fixtures by name."""
+    return {
         "poseidon": poseidon_fixture(),
         "trapdoors": {name: Trapdoor(name, count).fixture() for name, count in TRAPDOORS.items()},
         "verifier": verifier_fixture(),
     }
-    for name, fixture in fixtures.items():
+
+
+def main() -> None:
+    FIXTURES.mkdir(exist_ok=True)
+    for name, fixture in fixtures().items():
         (FIXTURES / f"{name}.json").write_text(json.dumps(fixture, indent=2) + "\n")
 
 

@@ -68,8 +68,8 @@ def optimised_form(n_inputs: int) -> OptimisedForm:
 
     # What the constants added to z have become, before each partial round and after the last.
     carried = [[0] * n_inputs]
-    for added in inner:
-        carried.append(_apply(tail, _add(carried[-1], added[1:])))
+    for round_constants in inner:
+        carried.append(_apply(tail, _add(carried[-1], round_constants[1:])))
     offset = _add(carried[-1], after[0][1:])
 
     # Opening: the first S-box of element 0 is a constant; the last layer enters the coordinates y, moved by `offset`.
@@ -87,8 +87,8 @@ def optimised_form(n_inputs: int) -> OptimisedForm:
     scale, tail_scales = scales[0], scales[1:]
     inverse_tail = _inverse(tail)
     row = _row_times(first_row, _power(inverse_tail, len(inner)))
-    following = [*(added[0] for added in inner[1:]), after[0][0]]
-    for index, next_constant in enumerate(following):
+    following = [*inner[1:], after[0]]
+    for index, (next_constant, *_) in enumerate(following):
         column = _apply(_power(tail, len(inner) - index - 1), first_column)
         constant = next_constant + _dot(first_row, _add(carried[index], inner[index][1:])) - _dot(row, offset)
         fifth = pow(scale, 5, R)

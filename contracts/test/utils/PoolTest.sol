@@ -99,16 +99,10 @@ abstract contract PoolTest is Test {
         }
         return uint256(
             keccak256(
-                abi.encode(
-                    block.chainid,
-                    address(pool),
-                    spend.receiver,
-                    spend.relayer,
-                    spend.fee,
-                    spend.deadline,
-                    keccak256(memos)
-                )
-            )
+            abi.encode(
+            block.chainid, address(pool), spend.receiver, spend.relayer, spend.fee, spend.deadline, keccak256(memos)
+        )
+        )
         ) % R;
     }
 

@@ -5,9 +5,9 @@ import { Words } from "./Words.sol";
 import { Vm } from "./Test.sol";
 
 /// @title Valid proofs for any public inputs, under keys whose secrets are known.
-/// @dev The real verifier accepts these proofs for exactly the public inputs they were made for, so tests of the pool see
-/// what binding a proof gives. They prove nothing about the circuit: any statement can be "proved". The keys come from
-/// contracts/tools/make_fixtures.py, which explains the formula.
+/// @dev The real verifier accepts these proofs for exactly the public inputs they were made for, so tests of the pool
+/// see what binding a proof gives. They prove nothing about the circuit: any statement can be "proved". The keys come
+/// from contracts/tools/make_fixtures.py, which explains the formula.
 library SimulatedProver {
     using Words for bytes;
 
