@@ -41,7 +41,7 @@ def grown(batches: list[int], pending: int = 0, hash_pairs=fake_hash) -> PoolTre
     return tree
 
 
-@settings(max_examples=25)
+@settings(max_examples=25, deadline=None)
 @given(st.lists(st.integers(1, BATCH), max_size=4), st.integers(0, 3))
 def test_each_position_finds_its_leaf_by_its_batch(batches: list[int], pending: int) -> None:
     tree = grown(batches, pending)
@@ -119,7 +119,7 @@ def test_a_leaf_the_contract_would_never_queue_halts(commitment: int) -> None:
         tree.apply(AccountUpdated(1, 0, 1, ORIGIN))
 
 
-@settings(max_examples=10)
+@settings(max_examples=10, deadline=None)
 @given(st.lists(st.integers(1, BATCH), max_size=3), st.integers(0, 2))
 def test_stored_history_rebuilds_the_same_tree(sizes: list[int], pending: int) -> None:
     tree = grown(sizes, pending)

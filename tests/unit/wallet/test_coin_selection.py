@@ -3,7 +3,7 @@
 import itertools
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wallet.coins import Coin, choose, choose_to_merge
@@ -18,6 +18,7 @@ def amounts(chosen: list[Coin]) -> list[int]:
     return sorted(coin.amount for coin in chosen)
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(1, 50), max_size=8), st.integers(1, 120))
 def test_the_choice_is_the_cheapest_that_two_inputs_can_pay(held: list[int], amount: int) -> None:
     wallet = coins(*held)
@@ -34,6 +35,7 @@ def test_the_choice_is_the_cheapest_that_two_inputs_can_pay(held: list[int], amo
             choose(wallet, amount)
 
 
+@settings(deadline=None)
 @given(st.permutations(coins(5, 5, 7, 7, 9)), st.integers(1, 16))
 def test_the_choice_does_not_depend_on_the_order_of_the_notes(shuffled: list[Coin], amount: int) -> None:
     assert choose(shuffled, amount) == choose(coins(5, 5, 7, 7, 9), amount)
