@@ -120,7 +120,7 @@ def ensure_keys(directory: Path, names: Sequence[str], progress: Reporter = sile
 def ensure_circuit_keys(directory: Path, circuits: Mapping[str, R1CS], progress: Reporter = silent) -> Manifest:
     """As `ensure_keys`, for constraint systems by name; a name is a file name's stem."""
     directory = Path(directory)
-    with _locked(directory):
+    with _locked(directory, progress):
         try:
             entries = {entry.name: entry for entry in read_manifest(directory).circuits}
         except FormatError:
@@ -137,7 +137,7 @@ def ensure_circuit_keys(directory: Path, circuits: Mapping[str, R1CS], progress:
 
 
 @contextmanager
-def _locked(directory: Path) -> Iterator[None]:
+def _locked(directory: Path, progress: Reporter) -> Iterator[None]:
     """Hold the folder's lock, made if absent; it is released when the process ends, however it ends."""
     try:
         directory.mkdir(parents=True, exist_ok=True)
@@ -145,7 +145,11 @@ def _locked(directory: Path) -> Iterator[None]:
     except OSError as error:
         raise FormatError(f"{directory}: cannot keep keys here ({error.strerror}); choose another folder") from error
     with lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            progress("waiting for another process that makes keys", 0, 1)
+            fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 

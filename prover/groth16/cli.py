@@ -69,9 +69,9 @@ def setup(
     with reported_errors(), on_terminal("setup") as progress:
         constraints = _constraints(r1cs, circuit)
         key = groth16_setup.setup(constraints, read_ptau(ptau), progress)
+        write_zkey(out, key)
         if vkey is not None:
             write_verification_key(vkey, verification_key(key))
-        write_zkey(out, key)
 
 
 def _constraints(r1cs: Path | None, circuit: str | None) -> R1CS:

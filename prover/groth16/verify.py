@@ -31,8 +31,6 @@ class Verifier:
 
     def __init__(self, key: VerificationKey) -> None:
         self.key = key
-        if len(key.ic) != key.n_public + 1:
-            raise FormatError(f"the verification key has {len(key.ic)} IC points for {key.n_public} public inputs")
         g1 = {"alpha": key.alpha1, **{f"IC[{i}]": point for i, point in enumerate(key.ic)}}
         g2 = {"beta": key.beta2, "gamma": key.gamma2, "delta": key.delta2}
         for name, coordinates in [*g1.items(), *((name, x + y) for name, (x, y) in g2.items())]:
