@@ -7,7 +7,7 @@ from prover.kernels.cpu.vector import fq_from_mont
 from prover.limbs import from_limbs
 from prover.msm.fixed_base import scale_points_g1
 
-# snarkjs's final exponentiation is that of Fuentes-Castaneda, Knapp, Rodriguez-Henriquez, "Faster hashing to G2" (2011),
+# snarkjs's final exponentiation is that of Fuentes-Castaneda, Knapp, Rodriguez-Henriquez, "Faster hashing to G2", 2011,
 # section 6: this power of the pairing as it is usually defined. A factor of the argument does the same.
 _SNARKJS_POWER = 2 * X * (6 * X * X + 3 * X + 1)
 
