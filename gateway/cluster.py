@@ -9,7 +9,6 @@ from typing import Any
 import redis
 import structlog
 from celery import Celery
-from kombu.exceptions import OperationalError
 
 from gateway import validation
 from protocol.sealing import fingerprint
@@ -69,18 +68,11 @@ class Cluster:
         """Give lost jobs to other workers and end those that nobody could start in time."""
         for job_id in self._store.reap():
             log.warning("job sent to the workers again", job=job_id)
-            self._send(job_id)
+            queue.send(self._app, job_id)
 
     def _submit(self, request: Request) -> Job:
         outcome, job = self._store.submit(request)
         if outcome is Outcome.NEW:
-            self._send(job.id)
+            queue.send(self._app, job.id)
         log.info("job taken in", job=job.id, circuit=job.circuit, kind=job.kind.value, outcome=outcome.value)
         return job
-
-    def _send(self, job_id: str) -> None:
-        try:
-            queue.send(self._app, job_id)
-        except OperationalError as error:
-            # It is queued all the same, and `reap` finds jobs that no message speaks of.
-            log.warning("job not sent to the workers yet", job=job_id, reason=str(error))

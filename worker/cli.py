@@ -1,5 +1,6 @@
 """`gelap worker`."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -47,16 +48,15 @@ def worker(
             cluster_key_file=cluster_key_file or settings.cluster_key_file or settings.cache_dir / "cluster-key.pem",
             concurrency=concurrency,
         )
-        serve(config, _load_circuit)
+        status = serve(config, _load_circuits)
     except ConfigurationError as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(2) from None
-    except KeyboardInterrupt:
-        raise typer.Exit(130) from None
+    raise typer.Exit(status)
 
 
-def _load_circuit(entry: CircuitEntry) -> LoadedCircuit:
+def _load_circuits(entries: Mapping[str, CircuitEntry]) -> Mapping[str, LoadedCircuit]:
     # The prover takes a second to import; a worker that cannot reach its Redis says so before that.
-    from worker.engines import load_circuit
+    from worker.engines import load_circuits
 
-    return load_circuit(entry)
+    return load_circuits(entries)

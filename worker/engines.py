@@ -5,13 +5,17 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import structlog
 
 from protocol.statements import InputValue
+from prover.backend import warm_up
 from prover.engine import Engine
 from prover.errors import FormatError, ProverError
 from prover.formats.proof import Proof
 from worker.errors import ConfigurationError
 from worker.manifest import CircuitEntry
+
+log = structlog.get_logger("gelap.worker")
 
 
 class EngineCircuit:
@@ -38,8 +42,16 @@ class EngineCircuit:
             return False
 
 
-def load_circuit(entry: CircuitEntry) -> EngineCircuit:
-    """Load a circuit and its proving key, which must be the one that the manifest names. Raises ConfigurationError."""
+def load_circuits(entries: Mapping[str, CircuitEntry]) -> dict[str, EngineCircuit]:
+    """Warm the prover up and load every circuit with the proving key that the manifest names.
+
+    About 15 s when the kernels have to be compiled first. Raises ConfigurationError.
+    """
+    warm_up(lambda activity, done, total: log.info("getting ready", activity=activity, done=done, total=total))
+    return {name: _load(entry) for name, entry in entries.items()}
+
+
+def _load(entry: CircuitEntry) -> EngineCircuit:
     advice = f"make the keys of {entry.name} again with `gelap keys make`"
     try:
         with entry.zkey.open("rb") as file:

@@ -2,9 +2,13 @@
 
 from typing import Any
 
+import structlog
 from celery import Celery
+from kombu.exceptions import OperationalError
 
 from worker.jobs import QUEUE
+
+log = structlog.get_logger("gelap.queue")
 
 TASK = "gelap.run"
 # Redelivery is the slow second net: it must not come before the longest proof has ended.
@@ -42,6 +46,9 @@ def make_app(redis_url: str) -> Celery:
 
 
 def send(app: Celery, job_id: str) -> None:
-    """Send a job's id to the workers; raises kombu's OperationalError when the broker does not take it."""
+    """Send a job's id to the workers. If that fails the job is queued all the same, and a gateway's reaper sends it."""
     options: dict[str, Any] = {"argsrepr": "", "kwargsrepr": ""}
-    app.send_task(TASK, args=[job_id], queue=QUEUE, ignore_result=True, **options)
+    try:
+        app.send_task(TASK, args=[job_id], queue=QUEUE, ignore_result=True, **options)
+    except OperationalError as error:
+        log.warning("job not sent to the workers yet", job=job_id, reason=str(error))

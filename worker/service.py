@@ -4,8 +4,8 @@ import os
 import secrets
 import signal
 import socket
-import threading
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +19,6 @@ from protocol.sealing import fingerprint
 from worker import queue
 from worker.cluster_key import load_cluster_key
 from worker.connection import connect_or_explain
-from worker.errors import ConfigurationError
 from worker.executor import Executor, LoadedCircuit
 from worker.jobs import JobStore, Limits
 from worker.leases import LeaseKeeper
@@ -41,11 +40,15 @@ class WorkerConfig:
     limits: Limits = field(default_factory=Limits)
 
 
-def serve(config: WorkerConfig, load_circuit: Callable[[CircuitEntry], LoadedCircuit]) -> None:
-    """Work until SIGTERM or SIGINT, then finish what is in hand and return. Raises ConfigurationError.
+def serve(
+    config: WorkerConfig,
+    load_circuits: Callable[[Mapping[str, CircuitEntry]], Mapping[str, LoadedCircuit]],
+) -> int:
+    """Work until SIGTERM or SIGINT, then finish what is in hand; return the exit status. Raises ConfigurationError.
 
-    `load_circuit` makes a circuit of the manifest ready to prove: `worker.engines.load_circuit`.
+    `load_circuits` makes the circuits of the manifest ready to prove: `worker.engines.load_circuits`.
     """
+    stopper = Stopper()
     client = connect_or_explain(config.redis_url)
     entries = read_manifest(config.key_dir)
     key, made = load_cluster_key(config.cluster_key_file)
@@ -53,7 +56,7 @@ def serve(config: WorkerConfig, load_circuit: Callable[[CircuitEntry], LoadedCir
         log.warning(
             "made a new cluster key; workers on other machines need a copy of it", file=str(config.cluster_key_file)
         )
-    executor = Executor({name: load_circuit(entry) for name, entry in entries.items()})
+    executor = Executor(load_circuits(entries))
     worker = LiveWorker(f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}", executor.circuits)
 
     store = JobStore(client, config.limits)
@@ -78,14 +81,45 @@ def serve(config: WorkerConfig, load_circuit: Callable[[CircuitEntry], LoadedCir
                 cluster_key=fingerprint(key.public_key).hex(),
             )
 
-        _consume(app, runner, config.concurrency, ready)
+        controller = _consumer(app, runner, config.concurrency, ready)
+        with stopper.draining():
+            controller.start()
         log.info("worker stopped", worker=worker.id)
+    return int(controller.exitcode or 0)
 
 
-def _consume(app: Celery, runner: JobRunner, concurrency: int, ready: Callable[[Any], None]) -> None:
-    """Run Celery's consumer in this thread, its tasks in a pool of threads: CUDA does not survive a fork."""
+class Stopper:
+    """What SIGTERM and Ctrl-C do: before any job is taken they end the process, then the first one asks for a clean end
+    and a second one ends the process at once. Jobs left behind go to other workers when their leases end.
+    """
+
+    def __init__(self) -> None:
+        self._draining = False
+        self._asked = False
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._stop)
+
+    @contextmanager
+    def draining(self) -> Iterator[None]:
+        """While Celery's consumer runs."""
+        celery_state.should_stop = None
+        self._draining = True
+        yield
+
+    def _stop(self, number: int, _: object) -> None:
+        if not self._draining:
+            sys.exit(0)
+        if self._asked:
+            os._exit(128 + number)
+        self._asked = True
+        log.info("stopping: finishing the jobs in hand", signal=signal.Signals(number).name)
+        celery_state.should_stop = 0
+
+
+def _consumer(app: Celery, runner: JobRunner, concurrency: int, ready: Callable[[Any], None]) -> Any:
+    """Return Celery's consumer, which runs its tasks in a pool of threads: CUDA does not survive a fork."""
     app.task(runner.run, name=queue.TASK, acks_late=True, ignore_result=True, typing=False)
-    controller = app.WorkController(
+    return app.WorkController(
         pool="threads",
         concurrency=concurrency,
         ready_callback=ready,
@@ -93,27 +127,3 @@ def _consume(app: Celery, runner: JobRunner, concurrency: int, ready: Callable[[
         without_mingle=True,
         without_heartbeat=True,
     )
-    with _stopping_on_signals():
-        controller.start()
-    if controller.exitcode:
-        raise ConfigurationError("the worker could not go on: see the log lines above")
-
-
-@contextmanager
-def _stopping_on_signals() -> Iterator[None]:
-    """Let SIGTERM and Ctrl-C ask Celery to finish what is in hand; a second Ctrl-C interrupts."""
-
-    def stop(number: int, _: object) -> None:
-        log.info("stopping: finishing the jobs in hand", signal=signal.Signals(number).name)
-        celery_state.should_stop = 0
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

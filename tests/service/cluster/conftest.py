@@ -74,11 +74,12 @@ class Process:
     def log(self):
         return self.log_file.read_text()
 
-    def wait_for(self, text, timeout=30.0):
+    def wait_for(self, *texts, timeout=30.0):
+        """Wait until the log has one of these texts."""
         deadline = time.monotonic() + timeout
-        while text not in self.log:
+        while not any(text in self.log for text in texts):
             assert self.process.poll() is None, f"it ended early: {self.log}"
-            assert time.monotonic() < deadline, f"no {text!r} in {self.log}"
+            assert time.monotonic() < deadline, f"no {texts} in {self.log}"
             time.sleep(0.02)
 
     def lines(self):
@@ -98,7 +99,7 @@ class Cluster:
         self.folder = folder
         self.key_file = folder / "cluster-key.pem"
         self.processes = []
-        self.address = None
+        self.latest_gateway = None
 
     def start(self, *command, name):
         log_file = self.folder / f"{name}-{len(self.processes)}.log"
@@ -121,11 +122,15 @@ class Cluster:
 
     def gateway(self):
         command = ("-m", "gelap.cli", "gateway", "--key-dir", self.key_dir, "--address", "127.0.0.1:0")
-        gateway = self.start(*command, name="gateway")
-        gateway.wait_for("gateway ready")
-        ready = next(line for line in gateway.lines() if line["event"] == "gateway ready")
-        self.address = f"127.0.0.1:{ready['port']}"
-        return gateway
+        self.latest_gateway = self.start(*command, name="gateway")
+        return self.latest_gateway
+
+    @property
+    def address(self):
+        """Where the gateway that was started last listens; starting it goes on beside the test until then."""
+        self.latest_gateway.wait_for("gateway ready")
+        ready = next(line for line in self.latest_gateway.lines() if line["event"] == "gateway ready")
+        return f"127.0.0.1:{ready['port']}"
 
     def client(self, api_key="alice", **options):
         return ProverClient(self.address, api_key, **options)
@@ -146,8 +151,8 @@ def running(redis_url, key_dir, tmp_path_factory):
     redis.Redis.from_url(redis_url).flushdb()
     cluster = Cluster(redis_url, key_dir, tmp_path_factory.mktemp("cluster"))
     try:
-        cluster.worker()
         cluster.gateway()
+        cluster.worker()
         yield cluster
     finally:
         cluster.kill_all()

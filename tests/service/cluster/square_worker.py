@@ -60,6 +60,7 @@ if __name__ == "__main__":
         os.environ["GELAP_REDIS_URL"], Path(sys.argv[1]), Path(sys.argv[2]), limits=Limits(lease=lease)
     )
     try:
-        serve(config, SquareCircuit)
+        status = serve(config, lambda entries: {name: SquareCircuit(entry) for name, entry in entries.items()})
     except ConfigurationError as error:
         sys.exit(f"error: {error}")
+    sys.exit(status)

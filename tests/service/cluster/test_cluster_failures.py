@@ -10,6 +10,7 @@ import time
 
 import grpc
 import pytest
+import structlog
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from gateway.validation import prove_request
@@ -17,6 +18,7 @@ from gelap.servers import private_redis
 from proto import errors
 from proto.client import JobState
 from protocol.sealing import tenant_of
+from worker import queue
 from worker.jobs import State
 from worker.manifest import read_manifest
 
@@ -81,7 +83,7 @@ def test_a_worker_that_hangs_loses_its_job_and_cannot_end_it_later(cluster):
         ended = list(client.watch(job.id))[-1]
         assert (ended.state, ended.attempts) == (JobState.SUCCEEDED, 2)
         hanging.process.send_signal(signal.SIGCONT)
-        hanging.wait_for("no longer this attempt's")
+        hanging.wait_for("no longer this attempt's", "another worker has it")
         assert client.job(job.id) == ended
     assert rescuer.log.count('"job done"') == 1
     assert hanging.log.count('"job done"') == 0
@@ -101,6 +103,18 @@ def test_a_worker_told_to_stop_finishes_what_is_in_hand_and_exits_0(cluster, sto
         assert worker.process.wait(20) == 0
         assert [circuit.workers for circuit in client.circuits()] == [0, 0], "it signed off"
     assert "Traceback" not in worker.log
+
+
+def test_a_worker_told_twice_to_stop_does_not_wait_for_its_jobs(cluster):
+    cluster.gateway()
+    worker = cluster.worker()
+    with cluster.client() as client:
+        job = client.submit("square", *slow(60_000))
+        until(lambda: is_running(client, job.id))
+    worker.process.send_signal(signal.SIGINT)
+    worker.wait_for('"stopping')
+    worker.process.send_signal(signal.SIGINT)
+    assert worker.process.wait(10) == 130
 
 
 @pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "Ctrl-C"])
@@ -279,3 +293,10 @@ def test_a_gateway_loads_neither_the_workers_key_nor_the_prover():
     )
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"
+
+
+def test_a_job_id_that_cannot_be_sent_is_only_a_warning(capsys):
+    """The job is in the store by then, where the reaper finds it."""
+    structlog.reset_defaults()
+    queue.send(queue.make_app("redis://127.0.0.1:1/0"), "a job")
+    assert "job not sent to the workers yet" in capsys.readouterr().out

@@ -129,7 +129,7 @@ def test_a_running_job_can_be_cancelled_and_its_result_is_dropped(alice, running
         pass
     assert alice.cancel(job.id).state is JobState.CANCELLED
     assert [seen.state for seen in watch] == [JobState.CANCELLED]
-    running.processes[0].wait_for(f'longer this attempt\'s", "job": "{job.id}"')
+    running.processes[1].wait_for(f'longer this attempt\'s", "job": "{job.id}"')
     assert alice.job(job.id).proof is None
 
 
