@@ -6,8 +6,8 @@
     builder.constrain(left, right, result)
     circuit = compile_circuit(builder)
 
-Gadgets are functions that take the builder first. A variable is a wire only if a constraint names it: values that merely
-help to compute others (`hint_...`) vanish from the constraint system, and so does everything that is a linear
+Gadgets are functions that take the builder first. A variable is a wire only if a constraint names it: values that
+merely help to compute others (`hint_...`) vanish from the constraint system, and so does everything that is a linear
 combination of wires.
 """
 
@@ -30,13 +30,13 @@ class Constraint(NamedTuple):
 
 
 class Instruction(NamedTuple):
-    """See `prover.circuit.program`; `count` is used by BITS only."""
+    """See `prover.circuit.program`; `n_bits` is used by BITS only."""
 
     opcode: Opcode
     target: int
     left: LinearCombination
     right: LinearCombination | None = None
-    count: int = 0
+    n_bits: int = 0
 
 
 @dataclass(frozen=True)
@@ -186,7 +186,7 @@ class Builder:
         No constraint says so, not even that they are 0 or 1.
         """
         targets = self._allocate(count)
-        self.instructions.append(Instruction(Opcode.BITS, targets[0], as_combination(value), count=count))
+        self.instructions.append(Instruction(Opcode.BITS, targets[0], as_combination(value), n_bits=count))
         return [LinearCombination.variable(target) for target in targets]
 
     def _allocate(self, count: int) -> Sequence[int]:

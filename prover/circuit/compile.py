@@ -1,6 +1,7 @@
-"""From a builder to a circuit: numbering wires, laying out matrices and the witness program."""
+"""From a builder to a circuit: numbers wires and lays out matrices and the witness program."""
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -18,12 +19,14 @@ class CircuitError(ProverError):
     """A circuit that must not be used, found when it is compiled."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Circuit:
     """A compiled circuit.
 
     Wire 0 is the constant one, wires 1.. are the inputs in the order of `signals`, public ones first, then internal
-    wires. `scopes[constraint_scope[i]]` says in words where constraint i belongs.
+    wires. `scopes[constraint_scope[i]]` says in words where constraint i belongs, and `variable_scope` the same of each
+    variable. Variables are the witness program's registers and the labels of the `.sym` file; those that no constraint
+    names are not wires.
     """
 
     name: str
@@ -59,6 +62,23 @@ class Circuit:
                 names.append(signal.name + "".join(f"[{i}]" for i in index))
         return names
 
+    def symbols(self) -> Iterator[tuple[int, int, int, str]]:
+        """The rows of the `.sym` file: label, wire or -1, component (always 0), name such as `main.inPath[1][31]`.
+
+        Internal variables are named by their place in the statement: `main.input_0.membership.v1234`.
+        """
+        wire_of = np.full(len(self.variable_scope), -1, dtype=np.int64)
+        wire_of[self.r1cs.labels] = np.arange(self.r1cs.n_wires)
+        names = self.signal_names()
+        places = [re.sub(r"[^A-Za-z0-9.]+", "_", scope.replace(": ", ".")) for scope in self.scopes]
+        for label in range(1, len(wire_of)):
+            if label <= len(names):
+                name = names[label - 1]
+            else:
+                place = places[self.variable_scope[label]]
+                name = f"{place}.v{label}" if place else f"v{label}"
+            yield label, int(wire_of[label]), 0, f"main.{name}"
+
 
 def compile_circuit(builder: Builder) -> Circuit:
     """Number the wires and lay everything out as arrays.
@@ -70,16 +90,16 @@ def compile_circuit(builder: Builder) -> Circuit:
     inputs = range(1, 1 + builder.n_inputs)
     unused = [number for number in inputs if number not in used]
     if unused:
-        raise CircuitError(f"circuit {builder.name}: no constraint uses {_input_name(builder, unused[0])}")
+        names = [signal.name for signal in builder.signals for _ in range(signal.size)]
+        raise CircuitError(f"circuit {builder.name}: no constraint uses the input {names[unused[0] - 1]}")
     wires = [ONE, *inputs, *sorted(variable for variable in used if variable > builder.n_inputs)]
     wire_of = np.zeros(builder.n_variables, dtype=np.uint32)
     wire_of[wires] = np.arange(len(wires), dtype=np.uint32)
 
     coefficients = _Interned()
     n_public = sum(signal.size for signal in builder.signals if signal.public)
-    matrices = [
-        _matrix((constraint[side] for constraint in builder.constraints), wire_of, coefficients) for side in range(3)
-    ]
+    sides = [[getattr(constraint, side) for constraint in builder.constraints] for side in ("a", "b", "c")]
+    matrices = [_matrix(side, wire_of, coefficients) for side in sides]
     program_layout = _ProgramLayout(builder, coefficients)
     constants = to_limbs(coefficients.values)
     r1cs = R1CS(
@@ -102,15 +122,6 @@ def compile_circuit(builder: Builder) -> Circuit:
         constraint_scope=np.array([constraint.scope for constraint in builder.constraints], dtype=np.int32),
         variable_scope=np.array(builder.variable_scopes, dtype=np.int32),
     )
-
-
-def _input_name(builder: Builder, number: int) -> str:
-    first = 1
-    for signal in builder.signals:
-        if number < first + signal.size:
-            return f"the input {signal.name}"
-        first += signal.size
-    raise AssertionError("not an input")
 
 
 class _Interned:
@@ -176,7 +187,7 @@ class _ProgramLayout:
         for instruction in builder.instructions:
             left = len(combinations)
             combinations.append(instruction.left)
-            right = instruction.count
+            right = instruction.n_bits
             if instruction.opcode is Opcode.PRODUCT:
                 assert instruction.right is not None
                 right = len(combinations)

@@ -1,10 +1,10 @@
-"""Small linear algebra and square roots modulo a prime, for tables that are made when a circuit is built."""
+"""Small linear algebra modulo a prime, for tables that are made when a circuit is built."""
 
 from collections.abc import Sequence
 
 
 def invert_matrix(matrix: Sequence[Sequence[int]], modulus: int) -> list[list[int]]:
-    """The inverse of a square matrix over F_modulus, by Gauss-Jordan elimination. Raises ValueError if there is none."""
+    """The inverse of a square matrix over F_modulus, by Gauss-Jordan elimination. Raises ValueError without one."""
     size = len(matrix)
     rows = [[*row, *(int(i == j) for j in range(size))] for i, row in enumerate(matrix)]
     for column in range(size):

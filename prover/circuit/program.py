@@ -1,8 +1,8 @@
 """The witness program: a straight line of instructions that computes every variable of a circuit from its inputs.
 
 A program has no branches and no loops, so the same instructions run for any number of statements side by side: one
-thread a statement on a GPU, one kernel call on a CPU. Registers hold field elements; register 0 is the constant one, the
-inputs follow in the circuit's order, and every instruction writes registers that no earlier one wrote. Operands are
+thread a statement on a GPU, one kernel call on a CPU. Registers hold field elements; register 0 is the constant one,
+the inputs follow in the circuit's order, and every instruction writes registers that no earlier one wrote. Operands are
 linear combinations of registers.
 
 | opcode  | effect |
@@ -10,7 +10,7 @@ linear combinations of registers.
 | LINEAR  | target = left |
 | PRODUCT | target = left * right |
 | INVERSE | target = 1 / left, and 0 for 0 |
-| BITS    | the `right` registers from target on = the lowest bits of the canonical value of left, least significant first |
+| BITS    | the `right` registers from target on = the lowest bits of left's canonical value, lowest first |
 """
 
 from dataclasses import dataclass

@@ -6,8 +6,9 @@ out-of-range start.
 
 `challenge` is a free public input here. What ties the circuit's leaves to the contract's is that the contract computes
 the challenge as a hash of oldRoot, *newRoot*, startIndex and its own leaves: newRoot fixes the circuit's leaves before
-the challenge exists, so other leaves have the same evaluation with probability about 64/r (Schwartz-Zippel). A challenge
-that leaves out newRoot is known before the leaves are chosen, and then false leaves are easily found; a test does.
+the challenge exists, so other leaves have the same evaluation with probability about 64/r (Schwartz-Zippel). A
+challenge that leaves out newRoot is known before the leaves are chosen, and then false leaves are easily found; a test
+does.
 """
 
 from protocol.field import R

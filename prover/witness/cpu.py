@@ -1,17 +1,18 @@
 """Witnesses on CPUs: runs a circuit's witness program for a batch of statements, and checks constraints.
 
-A statement takes a few milliseconds on one thread; the statements of a batch are spread over the CPUs.
+A `spend` takes about 10 ms on one thread, and as long again for the check; the statements of a batch are spread over
+the CPUs.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
-from protocol.field import R
 from prover.circuit.compile import Circuit
 from prover.circuit.program import Opcode
-from prover.errors import InputError, KeyMismatchError, UnsatisfiedError
+from prover.errors import KeyMismatchError, UnsatisfiedError
 from prover.kernels.cpu import kernel, vector
 from prover.kernels.cpu.arrays import read_only
 from prover.kernels.cpu.field import (
@@ -28,9 +29,10 @@ from prover.kernels.cpu.field import (
 )
 from prover.kernels.cpu.threads import run_ranges
 from prover.limbs import to_limbs
-from prover.r1cs import R1CS
+from prover.r1cs import R1CS, SparseMatrix
+from prover.witness.inputs import flatten_inputs
 
-_LINEAR, _PRODUCT, _INVERSE, _BITS = (int(code) for code in Opcode)
+_PRODUCT, _INVERSE, _BITS = int(Opcode.PRODUCT), int(Opcode.INVERSE), int(Opcode.BITS)
 
 
 @kernel
@@ -51,36 +53,32 @@ def _evaluate(row, row_ptr, register, coefficient, constants, registers):
 
 @kernel
 def _run(
-    opcode, target, left, right, row_ptr, register, coefficient, constants, wire_register, inputs, out, start, stop
+    opcode, target, left, right, row_ptr, register, coefficient, constants, wire_register, inputs, registers, out, row
 ):
-    """Run the program for statements start..stop-1.
+    """Run the program for statement `row`; see WitnessProgram for the program's columns.
 
-    constants: (m, 4) Montgomery; inputs: (batch, n_inputs, 4) plain; out: (batch, n_wires, 4) plain.
+    constants: (m, 4) Montgomery; inputs: (batch, n_inputs, 4) plain; registers: (n_registers, 4), scratch;
+    out: (batch, n_wires, 4) plain.
     """
-    n_registers = 1 + inputs.shape[1]
+    store(registers, 0, FR_ONE)
+    for i in range(inputs.shape[1]):
+        store(registers, 1 + i, fr_mul(load(inputs[row], i), FR_R2))
     for i in range(opcode.shape[0]):
-        n_registers = max(n_registers, target[i] + (right[i] if opcode[i] == _BITS else 1))
-    registers = np.empty((n_registers, 4), dtype=np.uint64)
-    for statement in range(start, stop):
-        store(registers, 0, FR_ONE)
-        for i in range(inputs.shape[1]):
-            store(registers, 1 + i, fr_mul(load(inputs[statement], i), FR_R2))
-        for i in range(opcode.shape[0]):
-            value = _evaluate(left[i], row_ptr, register, coefficient, constants, registers)
-            code = opcode[i]
-            if code == _BITS:
-                plain = fr_mul(value, PLAIN_ONE)
-                for bit in range(right[i]):
-                    is_one = (plain[bit >> 6] >> np.uint64(bit & 63)) & np.uint64(1)
-                    store(registers, target[i] + bit, FR_ONE if is_one else ZERO)
-                continue
-            if code == _PRODUCT:
-                value = fr_mul(value, _evaluate(right[i], row_ptr, register, coefficient, constants, registers))
-            elif code == _INVERSE:
-                value = fr_inverse(value)
-            store(registers, target[i], value)
-        for wire in range(wire_register.shape[0]):
-            store(out[statement], wire, fr_mul(load(registers, wire_register[wire]), PLAIN_ONE))
+        value = _evaluate(left[i], row_ptr, register, coefficient, constants, registers)
+        code = opcode[i]
+        if code == _BITS:
+            plain = fr_mul(value, PLAIN_ONE)
+            for bit in range(right[i]):
+                is_one = (plain[bit >> 6] >> np.uint64(bit & 63)) & np.uint64(1)
+                store(registers, target[i] + bit, FR_ONE if is_one else ZERO)
+            continue
+        if code == _PRODUCT:
+            value = fr_mul(value, _evaluate(right[i], row_ptr, register, coefficient, constants, registers))
+        elif code == _INVERSE:
+            value = fr_inverse(value)
+        store(registers, target[i], value)
+    for wire in range(wire_register.shape[0]):
+        store(out[row], wire, fr_mul(load(registers, wire_register[wire]), PLAIN_ONE))
 
 
 def solve(circuit: Circuit, inputs: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> np.ndarray:
@@ -95,12 +93,12 @@ def solve(circuit: Circuit, inputs: Mapping[str, Any] | Sequence[Mapping[str, An
     for row, mapping in enumerate(batch):
         flat[row] = to_limbs(flatten_inputs(circuit, mapping))
     witnesses = execute(circuit, flat)
-    for witness in witnesses:
-        failed = first_violation(circuit.r1cs, witness)
+    checker = _checker(circuit)
+    for row, witness in enumerate(witnesses):
+        failed = checker.first_violation(witness)
         if failed is not None:
-            raise UnsatisfiedError(
-                f"the inputs of {circuit.name} contradict the statement at: {circuit.place_of(failed)}"
-            )
+            which = f"statement {row} of the batch" if len(batch) > 1 else "the inputs"
+            raise UnsatisfiedError(f"{circuit.name}: {which} cannot be proved; false at: {circuit.place_of(failed)}")
     return witnesses
 
 
@@ -109,64 +107,74 @@ def execute(circuit: Circuit, inputs: np.ndarray) -> np.ndarray:
 
     inputs: uint64 (batch, n_inputs, 4), plain and canonical. Returns uint64 (batch, n_wires, 4), plain.
     """
-    program = circuit.program
-    constants = vector.fr_to_mont(program.constants)
-    columns = (program.opcode, program.target, program.left, program.right)
-    combinations = (program.row_ptr, program.register, program.coefficient, constants, program.wire_register)
-    arguments = [read_only(array) for array in (*columns, *combinations, inputs)]
+    program = _program_arrays(circuit)
+    statements = read_only(inputs)
     out = np.empty((len(inputs), circuit.r1cs.n_wires, 4), dtype=np.uint64)
-    run_ranges(lambda start, stop: _run(*arguments, out, start, stop), len(inputs), least=1)
+
+    def run(start: int, stop: int) -> None:
+        registers = np.empty((circuit.program.n_registers, 4), dtype=np.uint64)
+        for row in range(start, stop):
+            _run(*program, statements, registers, out, row)
+
+    run_ranges(run, len(inputs), least=1)
     return out
-
-
-def flatten_inputs(circuit: Circuit, inputs: Mapping[str, Any]) -> list[int]:
-    """The inputs as one list, in the order of the wires. Raises InputError."""
-    known = {signal.name for signal in circuit.signals}
-    unknown = sorted(str(name) for name in inputs if name not in known)
-    if unknown:
-        raise InputError(f"{circuit.name} has no input {unknown[0]!r}; its inputs: {', '.join(sorted(known))}")
-    values: list[int] = []
-    for signal in circuit.signals:
-        if signal.name not in inputs:
-            raise InputError(f"the input {signal.name} of {circuit.name} is missing")
-        values.extend(_flatten(inputs[signal.name], signal.shape, signal.name))
-    return values
-
-
-def _flatten(value: Any, shape: tuple[int, ...], name: str) -> Iterator[int]:
-    if not shape:
-        if isinstance(value, bool) or not isinstance(value, int):
-            raise InputError(f"the input {name} must be an integer, not {type(value).__name__}")
-        if not 0 <= value < R:
-            raise InputError(f"the input {name} must be at least 0 and below the field's modulus")
-        yield value
-        return
-    if not isinstance(value, list | tuple) or len(value) != shape[0]:
-        raise InputError(f"the input {name} must be a list of {shape[0]} elements")
-    for index, element in enumerate(value):
-        yield from _flatten(element, shape[1:], f"{name}[{index}]")
 
 
 def first_violation(r1cs: R1CS, witness: np.ndarray) -> int | None:
     """The number of the first constraint that a witness breaks, None if it satisfies all.
 
-    witness: uint64 (n_wires, 4), plain and canonical. Raises KeyMismatchError for a witness of another length.
+    witness: uint64 (n_wires, 4), plain and canonical. Raises KeyMismatchError for a witness of another length or with a
+    first wire that is not one.
     """
-    if witness.shape != (r1cs.n_wires, 4):
-        raise KeyMismatchError(f"the witness has {len(witness)} values and the constraint system {r1cs.n_wires} wires")
-    a, b, c = (
-        vector.sparse_multiply(matrix.row_ptr, matrix.col, vector.fr_to_mont(matrix.value), witness)
-        for matrix in (r1cs.a, r1cs.b, r1cs.c)
-    )
-    broken = np.any(vector.fr_mul_vector(vector.fr_to_mont(a), b) != c, axis=1)
-    return int(np.argmax(broken)) if broken.any() else None
+    return ConstraintChecker(r1cs).first_violation(witness)
 
 
 def check(r1cs: R1CS, witness: np.ndarray) -> None:
     """Raise UnsatisfiedError naming the first constraint that a witness breaks, if it breaks any.
 
-    witness: uint64 (n_wires, 4), plain and canonical. Raises KeyMismatchError for a witness of another length.
+    Otherwise as `first_violation`.
     """
     failed = first_violation(r1cs, witness)
     if failed is not None:
         raise UnsatisfiedError(f"the witness breaks constraint {failed} of {r1cs.n_constraints}")
+
+
+class ConstraintChecker:
+    """A constraint system made ready to check many witnesses."""
+
+    def __init__(self, r1cs: R1CS) -> None:
+        self._n_wires = r1cs.n_wires
+        self._matrices_mont = [
+            SparseMatrix(matrix.row_ptr, matrix.col, vector.fr_to_mont(matrix.value))
+            for matrix in (r1cs.a, r1cs.b, r1cs.c)
+        ]
+
+    def first_violation(self, witness: np.ndarray) -> int | None:
+        """See the function of this name."""
+        if witness.shape != (self._n_wires, 4):
+            raise KeyMismatchError(
+                f"the witness has {len(witness)} values, the constraint system {self._n_wires} wires"
+            )
+        if witness[0].tolist() != [1, 0, 0, 0]:
+            raise KeyMismatchError("the first value of a witness must be 1")
+        # A product of a Montgomery form and a plain number is plain.
+        a, b, c = (
+            vector.sparse_multiply(matrix.row_ptr, matrix.col, matrix.value, witness) for matrix in self._matrices_mont
+        )
+        broken = np.any(vector.fr_mul_vector(vector.fr_to_mont(a), b) != c, axis=1)
+        return int(np.argmax(broken)) if broken.any() else None
+
+
+@lru_cache(maxsize=8)
+def _checker(circuit: Circuit) -> ConstraintChecker:
+    return ConstraintChecker(circuit.r1cs)
+
+
+@lru_cache(maxsize=8)
+def _program_arrays(circuit: Circuit) -> tuple[np.ndarray, ...]:
+    """The witness program as `_run` takes it, constants in Montgomery form."""
+    program = circuit.program
+    constants_mont = vector.fr_to_mont(program.constants)
+    columns = (program.opcode, program.target, program.left, program.right)
+    rows = (program.row_ptr, program.register, program.coefficient)
+    return tuple(read_only(array) for array in (*columns, *rows, constants_mont, program.wire_register))

@@ -35,10 +35,10 @@ def to_bits(builder: Builder, value: Operand, count: int) -> list[Bit]:
 def to_bits_below(builder: Builder, value: Operand, bound: int) -> list[Bit]:
     """The bits of a value, least significant first, as an integer in [0, bound): the only such form if bound <= r.
 
-    A bit where `bound - 1` has a 0 may be 1 only if some higher bit is 0 where `bound - 1` has a 1. `equal` is 1 as long
-    as all higher ones of `bound - 1` are matched, so that `bit * (1 - equal - bit) = 0` says this and, once `equal` is
-    0, that the bit is a bit: such positions cost nothing extra. About one constraint for each one of `bound - 1` and
-    one for each bit. The same idea is in zcash's bellman (`into_bits_le_strict`).
+    A bit where `bound - 1` has a 0 may be 1 only if some higher bit is 0 where `bound - 1` has a 1. `equal` is 1 as
+    long as all higher ones of `bound - 1` are matched, so that `bit * (1 - equal - bit) = 0` says this and, once
+    `equal` is 0, that the bit is a bit: such positions cost nothing extra. One constraint for each bit, about one more
+    for each one of `bound - 1`, and one for the sum. The same idea is in zcash's bellman (`into_bits_le_strict`).
     """
     largest = bound - 1
     bits = builder.hint_bits(value, largest.bit_length())
@@ -82,6 +82,6 @@ def assert_nonzero(builder: Builder, value: Operand) -> None:
 
 
 def swap_if(builder: Builder, bit: Bit, left: Operand, right: Operand) -> tuple[LinearCombination, LinearCombination]:
-    """`(left, right)` for bit 0, `(right, left)` for bit 1. One constraint. The caller guarantees that `bit` is a bit."""
+    """`(left, right)` for bit 0, `(right, left)` for bit 1. One constraint. The caller guarantees a bit."""
     shift = builder.product(right - left, bit)
     return left + shift, right - shift

@@ -1,4 +1,4 @@
-"""EdDSA over BabyJubJub, `S*B8 = R8 + 8h*A` with `h = H5(R8.x, R8.y, A.x, A.y, M)`: the twin of `protocol.eddsa.verify`.
+"""EdDSA over BabyJubJub: `S*B8 = R8 + 8h*A` with `h = H5(R8.x, R8.y, A.x, A.y, M)`, as `protocol.eddsa.verify` has it.
 
 What each condition is for:
 - A and R8 on the curve: the addition law means nothing elsewhere, and off the curve forgeries are easy.

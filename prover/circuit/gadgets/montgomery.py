@@ -3,8 +3,8 @@
     v^2 = u^3 + 168698 u^2 + u,   u = (1 + y) / (1 - y),   v = u / x
 
 The chord rule fails for `P + P` and `P + (-P)`, and two points have no image: the identity (0, 1) and, for v, the point
-of order two (0, -1). The functions here say what callers must guarantee; `scalar_mul` arranges it by the points' classes
-modulo the subgroup of prime order (see there), never by luck.
+of order two (0, -1). The functions here say what callers must guarantee; `scalar_mul` arranges it by the points'
+classes modulo the subgroup of prime order (see there), never by luck.
 
 In each constraint the slope stands in matrix B and the coordinates in A: wires outside B spare a proof their share of
 the multi-scalar multiplication in G2, its most expensive part.

@@ -1,9 +1,9 @@
 """Poseidon with few constraints and, above all, few coefficients: 240 constraints and 492 entries in A and B for `H2`.
 
-An S-box `x -> x^5` takes three constraints, `x * x = x2`, `x2 * x2 = x4`, `x4 * x = z`, and a circuit's cost follows its
-entries as well, most of all those of A and B: they are what a proving key stores and what every proof multiplies. The
-input x enters A and B three times. So the free wire of an S-box is not its output z: it is an *input of the next round*.
-Every x is a single wire then, and z, which stands in C once, is the linear combination of wires:
+An S-box `x -> x^5` takes three constraints, `x * x = x2`, `x2 * x2 = x4`, `x4 * x = z`, and a circuit's cost follows
+its entries as well, most of all those of A and B: they are what a proving key stores and what every proof multiplies.
+The input x enters A and B three times. So the free wire of an S-box is not its output z: it is an *input of the next
+round*. Every x is a single wire then, and z, which stands in C once, is the linear combination of wires:
 
 - full round: the next inputs are `y = M z + c`, so `z = M^-1 (y - c)`, t terms each.
 - partial round k: only one element u_k enters an S-box. Reading the rounds backwards from the first closing full round,
@@ -11,8 +11,8 @@ Every x is a single wire then, and z, which stands in C once, is the linear comb
   passed unchanged through those t wires and u_{k+1}, u_{k+2}, ... Their number grows to about 60, in C only.
 - last round: the hash is `M[0] z`; its t wires are the hash itself and z_1, z_2, ..., and z_0 is their combination.
 
-The first element starts as the constant 0, so its first S-box is a constant, and the first of the t inputs of the second
-round is a combination of the others: three constraints less.
+The first element starts as the constant 0, so its first S-box is a constant, and the first of the t inputs of the
+second round is a combination of the others: three constraints less.
 
 Every constraint is the one of the round function under an invertible change of variables: the satisfying assignments of
 the wires that remain are exactly those of Poseidon. Sources: the specification in `protocol.poseidon`; compare
