@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from prover.circuit.compile import Circuit
 from prover.errors import InvalidProofError, KeyMismatchError
 from prover.formats.files import AnyPath
 from prover.formats.proof import Proof
@@ -24,7 +25,7 @@ from prover.witness import cpu as witness_solver
 class Engine:
     """Thread-safe: nothing changes after loading. Memory is about the key's file size."""
 
-    def __init__(self, circuit: Any, key: ProvingKey) -> None:
+    def __init__(self, circuit: Circuit, key: ProvingKey) -> None:
         """Use `Engine.load`. Raises KeyMismatchError when key and circuit differ in wires or public inputs."""
         r1cs = circuit.r1cs
         if (key.n_vars, key.n_public) != (r1cs.n_wires, r1cs.n_public):
@@ -46,7 +47,7 @@ class Engine:
 
     @property
     def circuit_name(self) -> str:
-        return str(self._circuit.name)
+        return self._circuit.name
 
     @property
     def n_public(self) -> int:

@@ -11,6 +11,7 @@ from rich.table import Table
 from prover.command import reported_errors
 from prover.keys import default_directory, ensure_keys, read_manifest
 from prover.progress import on_terminal
+from prover.statements import registry
 
 app = typer.Typer(no_args_is_help=True, help="Make and inspect a node's proving keys.")
 
@@ -32,8 +33,6 @@ def make(
     The setup runs on this machine alone, so whoever runs it could forge proofs: never use these keys for anything of
     value.
     """
-    from prover.statements import registry
-
     typer.echo("These keys are for DEVELOPMENT ONLY: their setup has no independent contributor.", err=True)
     with reported_errors(), on_terminal("keys") as progress:
         manifest = ensure_keys(directory or default_directory(), circuits or registry.names(), progress)

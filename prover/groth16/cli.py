@@ -22,6 +22,7 @@ from prover.groth16.verify import verify as groth16_verify
 from prover.limbs import from_limbs
 from prover.progress import on_terminal
 from prover.r1cs import R1CS
+from prover.statements import registry
 
 ptau = typer.Typer(no_args_is_help=True, help="Make powers of tau (development only).")
 
@@ -75,14 +76,11 @@ def setup(
 
 
 def _constraints(r1cs: Path | None, circuit: str | None) -> R1CS:
-    if (r1cs is None) == (circuit is None):
-        raise InputError("name the circuit with either --r1cs FILE or --circuit NAME")
-    if r1cs is not None:
+    if r1cs is not None and circuit is None:
         return read_r1cs(r1cs)
-    from prover.statements import registry
-
-    constraints: R1CS = registry.build(registry.resolve(circuit)).r1cs
-    return constraints
+    if circuit is not None and r1cs is None:
+        return registry.build(circuit).r1cs
+    raise InputError("name the circuit with either --r1cs FILE or --circuit NAME")
 
 
 def prove(
