@@ -1,6 +1,6 @@
 """Multi-scalar multiplication on CPUs: Pippenger's bucket method (see `prover.msm.plan`), one task a window.
 
-Buckets are XYZZ points: an addition of an affine point takes ten multiplications and needs no inversion.
+Most additions into buckets are affine ones that share inversions (see `prover.msm.pairwise`).
 """
 
 from collections.abc import Callable
@@ -9,9 +9,8 @@ import numpy as np
 
 from prover.kernels.cpu import kernel
 from prover.kernels.cpu.arrays import as_rows
-from prover.kernels.cpu.coordinate import group_marker, is_zero, load, neg, store, zero
+from prover.kernels.cpu.coordinate import group_marker, is_zero, load, store, zero
 from prover.kernels.cpu.curve import (
-    add_affine,
     add_points,
     double_point,
     infinity,
@@ -21,6 +20,7 @@ from prover.kernels.cpu.curve import (
 )
 from prover.kernels.cpu.threads import default_threads, run_all
 from prover.msm.digits import signed_digits
+from prover.msm.pairwise import fill_buckets
 from prover.msm.plan import Plan, make_plan
 
 
@@ -29,16 +29,7 @@ def _window_sum(bases, digits, buckets, sums, row, like, start, stop):
     """Row `row` of `sums` = sum of digits[i] * bases[i] over start <= i < stop; `buckets` is scratch."""
     for bucket in range(buckets.shape[0]):
         store(buckets, bucket, 2, zero(like))
-    for i in range(start, stop):
-        digit = np.int64(digits[i])
-        if digit == 0:
-            continue
-        x = load(bases, i, 0, like)
-        y = load(bases, i, 1, like)
-        if digit < 0:
-            y = neg(y)
-            digit = -digit
-        store_point(buckets, digit - 1, add_affine(load_point(buckets, digit - 1, like), x, y))
+    fill_buckets(bases, digits, buckets, like, start, stop)
     # sum of (b + 1) * bucket_b: `running` has the buckets from b up, and is counted once for each b.
     running = infinity(like)
     total = infinity(like)

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 SCALAR_BITS = 254
 MAX_WINDOW_BITS = 16
-# Multiplications of a mixed addition into a bucket, and of the two additions that empty one.
-_ADD_COST = 10
+# Multiplications of an affine addition into a bucket, and of the two additions that empty one.
+_ADD_COST = 6
 _EMPTY_COST = 28
 
 

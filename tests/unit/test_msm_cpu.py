@@ -95,6 +95,13 @@ def test_witness_like_scalars_give_the_same_sum_on_any_number_of_threads(group, 
 
 
 @each_group
+def test_more_points_than_are_sorted_at_a_time_give_the_same_sum(group):
+    logs, scalars = _many((1 << 15) + 100)
+    result = group.msm(group.multiples(range(16))[logs], to_limbs(list(scalars)), threads=1)
+    assert np.array_equal(result, group.multiples([int(np.dot(logs, scalars))])[0])
+
+
+@each_group
 def test_the_sum_is_linear_in_the_scalars(group):
     logs, scalars = _many(400)
     bases = group.multiples(range(16))[logs]
