@@ -22,7 +22,7 @@ NAME = "cpu"
 def warm_up(progress: Reporter = silent) -> None:
     """Compile, or load from the cache, every kernel that a proof and its verification need.
 
-    With an empty cache this takes 15 to 20 s on one core, else about a second. Kernels compile on first use anyway: a
+    With an empty cache this takes some 20 s on one core, else about a second. Kernels compile on first use anyway: a
     warm-up moves the wait to a moment when nobody waits, and tells `progress` what is going on.
     """
     g1, g2 = pack_g1([G1_GENERATOR]), pack_g2([G2_GENERATOR])

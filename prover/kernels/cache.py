@@ -8,8 +8,10 @@ temporary name and renames them, so processes may share the folder.
 Importing this module is what sets the folder; `prover.kernels.cpu` imports it before any kernel is declared.
 """
 
+import atexit
 import hashlib
 import os
+import shutil
 import tempfile
 import warnings
 from importlib.metadata import version
@@ -54,6 +56,7 @@ def use_kernel_cache() -> Path:
             stacklevel=2,
         )
         folder = Path(tempfile.mkdtemp(prefix="gelap-kernels-"))
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
     # Numba reads the variable when it is first imported; another library may have done that already.
     os.environ["NUMBA_CACHE_DIR"] = str(folder)
     from numba import config

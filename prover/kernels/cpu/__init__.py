@@ -2,7 +2,7 @@
 
 `kernel` declares a compiled function: cached on disk and free of the GIL, so a thread pool runs kernels in parallel.
 `intrinsic` declares a function whose LLVM code is emitted by hand. Kernels index uint64 arrays without bounds checks:
-the Python functions around them check shapes.
+the Python functions around them check shapes. Nothing here runs in constant time.
 """
 
 from typing import Any
