@@ -40,9 +40,11 @@ class Sender:
         self._timeout = timeout
 
     @property
-    def address(self) -> ChecksumAddress:
-        """The account that pays for gas; ChainError when this client can only read."""
-        return self._signer().address
+    def account(self) -> LocalAccount:
+        """The account that signs and pays for gas; ChainError when this client can only read."""
+        if self._account is None:
+            raise ChainError("this client can only read the chain: give it an account that pays for gas")
+        return self._account
 
     def call(self, to: ChecksumAddress, data: str, block: Block = "latest") -> HexBytes:
         """A read-only call; RevertedError when the contract refuses it."""
@@ -58,7 +60,7 @@ class Sender:
         A call that would fail is refused before anything is sent (RevertedError with no `transaction`). Raises
         NotMinedError when the transaction was sent and no block holds it within the time limit.
         """
-        signer = self._signer()
+        signer = self.account
         call: TxParams = {"from": signer.address, "data": HexBytes(data)}
         if to is not None:
             call["to"] = to
@@ -83,11 +85,6 @@ class Sender:
             timestamp=timestamp,
             contract_address=receipt.get("contractAddress"),
         )
-
-    def _signer(self) -> LocalAccount:
-        if self._account is None:
-            raise ChainError("this client can only read the chain: give it an account that pays for gas")
-        return self._account
 
     def _complete(self, call: TxParams, payer: ChecksumAddress) -> dict[str, Any]:
         """Add chain, nonce and fees (EIP-1559: twice the base fee leaves room for six full blocks)."""

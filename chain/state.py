@@ -6,8 +6,6 @@ from chain.pool import Pool
 from chain.tree import PoolTree
 from protocol.merkle import HashPairs
 
-SYNC_ATTEMPTS = 3
-
 
 class PoolState:
     """The pool's tree in memory, with what a sequencer needs to know about the queue.
@@ -31,16 +29,13 @@ class PoolState:
         Starts from the pool's deployment again when the last block read is gone. Raises MismatchError when the events
         do not lead to the contract's state even when read afresh.
         """
-        for attempt in range(SYNC_ATTEMPTS):
-            try:
-                self._follow()
-                return self.tree
-            except MismatchError:
-                # A block replaced while it was read looks like this; only a mismatch that stays is one.
-                self._restart()
-                if attempt == SYNC_ATTEMPTS - 1:
-                    raise
-        raise AssertionError("unreachable")
+        try:
+            self._follow()
+        except MismatchError:
+            # A block replaced while it was read looks like this; only a mismatch that stays is one.
+            self._restart()
+            self._follow()
+        return self.tree
 
     def _follow(self) -> None:
         pool = self._pool

@@ -30,7 +30,6 @@ class Token:
     def __init__(self, w3: Web3, address: str, account: LocalAccount | None = None) -> None:
         self.address: ChecksumAddress = to_checksum_address(address)
         abi = artifact("TestToken")["abi"]
-        self._account = account
         self._contract = w3.eth.contract(address=self.address, abi=abi)
         self._sender = Sender(w3, account, RevertDecoder([abi]))
 
@@ -55,16 +54,15 @@ class Token:
 
         RevertedError when the token has no EIP-2612 permits.
         """
-        owner = self._sender.address
+        signer = self._sender.account
         separator = self._call("DOMAIN_SEPARATOR")
-        nonce = self._word("nonces", owner)
+        nonce = self._word("nonces", signer.address)
         message = encode(
             ["bytes32", "address", "address", "uint256", "uint256", "uint256"],
-            [PERMIT_TYPE, owner, to_checksum_address(spender), amount, nonce, deadline],
+            [PERMIT_TYPE, signer.address, to_checksum_address(spender), amount, nonce, deadline],
         )
-        assert self._account is not None  # the sender's address exists only with an account
         digest = Hash32(keccak(b"\x19\x01" + separator + keccak(message)))
-        signed = self._account.unsafe_sign_hash(digest)
+        signed = signer.unsafe_sign_hash(digest)
         return PermitSignature(deadline, signed.v, signed.r.to_bytes(32, "big"), signed.s.to_bytes(32, "big"))
 
     def _call(self, function: str, *arguments: Any) -> bytes:

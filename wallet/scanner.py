@@ -136,12 +136,11 @@ class Scanner:
     def _record_spend(self, origin: Origin, spent: list[StoredNote], found: list[_Found]) -> None:
         token = spent[0].note.token
         outflow = sum(stored.note.amount for stored in spent) - sum(note.amount for note in found)
-        records = [(note, note.record) for note in found if note.record is not None]
+        records = [(note, record) for note in found if (record := note.record) is not None]
         if not records:
             # Made by a program that leaves no record: the amounts still tell how much went away.
             self._add(origin, kind="sent", token=token, amount=max(outflow, 0))
         for note, record in records:
-            assert record is not None  # filtered above
             kept = [other for other in found if other.stored.note.owner == record.recipient.owner]
             fee = outflow if kept else outflow - record.amount
             kind, counterparty = "sent", record.recipient.encode()
