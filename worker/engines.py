@@ -43,12 +43,13 @@ class EngineCircuit:
 
 
 def load_circuits(entries: Mapping[str, CircuitEntry]) -> dict[str, EngineCircuit]:
-    """Warm the prover up and load every circuit with the proving key that the manifest names.
+    """Load every circuit with the proving key that the manifest names, and warm the prover up.
 
     About 15 s when the kernels have to be compiled first. Raises ConfigurationError.
     """
+    circuits = {name: _load(entry) for name, entry in entries.items()}
     warm_up(lambda activity, done, total: log.info("getting ready", activity=activity, done=done, total=total))
-    return {name: _load(entry) for name, entry in entries.items()}
+    return circuits
 
 
 def _load(entry: CircuitEntry) -> EngineCircuit:
