@@ -39,6 +39,7 @@ from prover.groth16.setup import domain_power, setup
 from prover.groth16.verification_key import verification_key
 from prover.progress import Reporter, silent
 from prover.r1cs import R1CS
+from prover.statements import registry
 
 MANIFEST = "manifest.json"
 VERSION = 1
@@ -106,9 +107,6 @@ def ensure_keys(directory: Path, names: Sequence[str], progress: Reporter = sile
     that ask at the same time wait for the first. Keys of other circuits stay. Raises InputError for an unknown circuit,
     SetupError for one that is too large, and FormatError when files cannot be written.
     """
-    # Imported late: reading a manifest needs no circuits.
-    from prover.statements import registry
-
     circuits: dict[str, R1CS] = {}
     for name in names:
         progress(f"compiling {name}", len(circuits), len(names))

@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from gelap.cli import app
-from protocol.field import R
+from protocol.field import Q, R
 from prover.formats.proof import read_proof
 from prover.formats.ptau import read_ptau, write_ptau
 from prover.formats.r1cs import write_r1cs
@@ -131,6 +131,12 @@ def test_the_same_witness_gives_another_proof_each_time(workspace, tmp_path):
     assert verify(workspace, proof=tmp_path / "proof.json").exit_code == 0
 
 
+def without_our_primes(content: bytes) -> bytes:
+    for prime in (Q, R):
+        content = content.replace(prime.to_bytes(32, "little"), (prime - 2).to_bytes(32, "little"), 1)
+    return content
+
+
 def hostile(content: bytes) -> dict[str, bytes]:
     return {
         "empty": b"",
@@ -142,7 +148,7 @@ def hostile(content: bytes) -> dict[str, bytes]:
         "a future version": content[:4] + b"\x63\0\0\0" + content[8:],
         "many sections": content[:8] + b"\xff\xff\xff\xff" + content[12:],
         "a huge section": content[:16] + b"\xff" * 8 + content[24:],
-        "another curve": content.replace(R.to_bytes(32, "little"), (R - 2).to_bytes(32, "little"), 1),
+        "another curve": without_our_primes(content),
     }
 
 
@@ -150,12 +156,13 @@ KINDS = list(hostile(bytes(100)))
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("file", ["key.zkey", "circuit.wtns", "circuit.r1cs"])
+@pytest.mark.parametrize("file", ["key.zkey", "circuit.wtns", "circuit.r1cs", "small.ptau"])
 def test_hostile_files_are_exit_code_2(workspace, tmp_path, file, kind):
     bad = tmp_path / file
     bad.write_bytes(hostile((workspace / file).read_bytes())[kind])
-    if file == "circuit.r1cs":
-        result = gelap("setup", "--r1cs", bad, "--ptau", workspace / "small.ptau", "--out", tmp_path / "out.zkey")
+    if file in ("circuit.r1cs", "small.ptau"):
+        r1cs, ptau = (bad if file == name else workspace / name for name in ("circuit.r1cs", "small.ptau"))
+        result = gelap("setup", "--r1cs", r1cs, "--ptau", ptau, "--out", tmp_path / "out.zkey")
         left = tmp_path / "out.zkey"
     else:
         result = prove(workspace, tmp_path, **{"zkey" if file == "key.zkey" else "wtns": bad})
@@ -183,6 +190,12 @@ def test_setup_wants_exactly_one_circuit(workspace, tmp_path):
     refused(gelap("setup", *common), 2, "--r1cs FILE or --circuit NAME")
     both = ("--r1cs", workspace / "circuit.r1cs", "--circuit", "spend")
     refused(gelap("setup", *both, *common), 2, "--r1cs FILE or --circuit NAME")
+
+
+def test_an_unknown_circuit_is_exit_code_2_and_names_those_there_are(workspace, tmp_path):
+    files = ("--ptau", workspace / "small.ptau", "--out", tmp_path / "out.zkey")
+    refused(gelap("setup", "--circuit", "nonsense", *files), 2, "nonsense", "spend_2x2")
+    refused(gelap("keys", "make", "nonsense", "--dir", tmp_path / "keys"), 2, "nonsense", "spend_2x2")
 
 
 def test_setup_says_how_large_the_powers_of_tau_must_be(workspace, tmp_path):
