@@ -1,6 +1,7 @@
 """`gelap demo`."""
 
 import json
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +10,8 @@ from rich.console import Console
 
 from gelap.demo.report import Report
 from gelap.settings import Settings
+
+WIDTH = 120
 
 
 def demo(
@@ -48,7 +51,8 @@ def demo(
     if as_json:
         typer.echo(json.dumps(report.document(), indent=2))
     else:
-        report.show(Console())
+        # Where there is no terminal to ask, a width at which no row is broken.
+        report.show(Console(width=None if sys.stdout.isatty() else WIDTH))
     if report.error:
         stderr.print(f"the demo failed: {report.error}", style="red", markup=False)
     if not report.ok:
