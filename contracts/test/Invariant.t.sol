@@ -115,7 +115,7 @@ contract InvariantTest is PoolTest {
     /// @dev One function, as forge plays a set of games for each.
     function invariant_TheBooksBalance() external view {
         GelapShieldedAccount account = _client.account();
-        assertEq(_client.balance(), _client.paidIn() - _client.paidOut(), "the pool holds what was paid in and not out");
+        assertEq(_client.balance(), _client.paidIn() - _client.paidOut(), "the pool holds what is not paid out");
         assertEq(account.pendingCount(), _client.queued() - _client.inserted(), "pending");
         assertEq(account.firstPending(), _client.inserted(), "first pending");
         assertEq(account.nextLeafIndex(), 64 * _client.batches(), "next leaf index");
