@@ -13,7 +13,7 @@ from prover.keys import default_directory, ensure_keys, read_manifest
 from prover.progress import on_terminal
 from prover.statements import registry
 
-app = typer.Typer(no_args_is_help=True, help="Make and inspect a node's proving keys.")
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Make and inspect a node's proving keys.")
 
 Directory = Annotated[
     Path | None,

@@ -24,7 +24,7 @@ from prover.progress import on_terminal
 from prover.r1cs import R1CS
 from prover.statements import registry
 
-ptau = typer.Typer(no_args_is_help=True, help="Make powers of tau (development only).")
+ptau = typer.Typer(no_args_is_help=True, add_completion=False, help="Make powers of tau (development only).")
 
 
 @ptau.callback()

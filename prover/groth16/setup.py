@@ -32,7 +32,7 @@ from prover.r1cs import R1CS, SparseMatrix
 # The two-adicity of r - 1 is 28, and the H points need a domain of twice the size.
 MAX_POWER = 27
 CONTRIBUTOR = "gelap setup"
-_STEPS = 8
+_STEPS = 6
 
 
 def domain_power(r1cs: R1CS) -> int:
@@ -76,12 +76,12 @@ def initial_key(r1cs: R1CS, ptau: PowersOfTau, progress: Reporter = silent) -> Z
     combined = _combine(sparse_combination_g1, _stack([columns_a, columns_b, columns_c]), np.concatenate(bases))
     points_a, points_b1, linear = combined[:wires], combined[wires : 2 * wires], combined[2 * wires :]
     ic, points_c = linear[: r1cs.n_public + 1], linear[r1cs.n_public + 1 :]
-    progress("points in G2", 4, _STEPS)
+    progress("points in G2", 2, _STEPS)
     points_b2 = _combine(sparse_combination_g2, columns_b, ptau.lagrange("tau_g2", power))
-    progress("H points", 5, _STEPS)
+    progress("H points", 3, _STEPS)
     points_h = np.ascontiguousarray(ptau.lagrange("tau_g1", power + 1)[1::2])
 
-    progress("circuit hash", 6, _STEPS)
+    progress("circuit hash", 4, _STEPS)
     generator_g1, generator_g2 = pack_g1([G1_GENERATOR])[0], pack_g2([G2_GENERATOR])[0]
     alpha_g1, beta_g1 = ptau.alpha_tau_g1[0].copy(), ptau.beta_tau_g1[0].copy()
     header = (alpha_g1, beta_g1, ptau.beta_g2, generator_g2, generator_g1, generator_g2)
