@@ -21,6 +21,7 @@ class _Meaning(NamedTuple):
     tell: bool
 
 
+# The first that fits counts, so a base stands after its kinds.
 MEANINGS: dict[type[Exception], _Meaning] = {
     SealingError: _Meaning(errors.SealBrokenError, again=False, tell=False),
     EncodingError: _Meaning(errors.InvalidInputsError, again=False, tell=True),
@@ -30,6 +31,7 @@ MEANINGS: dict[type[Exception], _Meaning] = {
     prover.FormatError: _Meaning(errors.ProvingFailedError, again=False, tell=False),
     prover.KeyMismatchError: _Meaning(errors.ProvingFailedError, again=False, tell=False),
     prover.SetupError: _Meaning(errors.ProvingFailedError, again=False, tell=False),
+    prover.ProverError: _Meaning(errors.ProvingFailedError, again=False, tell=False),
     MemoryError: _Meaning(errors.ProvingFailedError, again=True, tell=False),
 }
 
