@@ -10,13 +10,8 @@ from protocol.field import R
 from prover.circuit.builder import Builder, Signal, constrained_variables
 from prover.circuit.linear import ONE, LinearCombination
 from prover.circuit.program import Opcode, WitnessProgram
-from prover.errors import ProverError
 from prover.limbs import to_limbs
 from prover.r1cs import R1CS, SparseMatrix
-
-
-class CircuitError(ProverError):
-    """A circuit that must not be used, found when it is compiled."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +78,7 @@ class Circuit:
 def compile_circuit(builder: Builder) -> Circuit:
     """Number the wires and lay everything out as arrays.
 
-    Raises CircuitError when an input stands in no constraint: a proof would say nothing about it, and anybody could
+    Raises ValueError when an input stands in no constraint: a proof would say nothing about it, and anybody could
     change it under a valid proof.
     """
     used = constrained_variables(builder.constraints)
@@ -91,7 +86,7 @@ def compile_circuit(builder: Builder) -> Circuit:
     unused = [number for number in inputs if number not in used]
     if unused:
         names = [signal.name for signal in builder.signals for _ in range(signal.size)]
-        raise CircuitError(f"circuit {builder.name}: no constraint uses the input {names[unused[0] - 1]}")
+        raise ValueError(f"circuit {builder.name}: no constraint uses the input {names[unused[0] - 1]}")
     wires = [ONE, *inputs, *sorted(variable for variable in used if variable > builder.n_inputs)]
     wire_of = np.zeros(builder.n_variables, dtype=np.uint32)
     wire_of[wires] = np.arange(len(wires), dtype=np.uint32)
