@@ -25,6 +25,9 @@ class EngineCircuit:
         self._engine = engine
         self.verification_key_digest = engine.verification_key.digest()
 
+    def warm_up(self) -> None:
+        self._engine.warm_up()
+
     def solve(self, inputs: Mapping[str, InputValue]) -> np.ndarray:
         return self._engine.solve(inputs)
 
@@ -45,10 +48,14 @@ class EngineCircuit:
 def load_circuits(entries: Mapping[str, CircuitEntry]) -> dict[str, EngineCircuit]:
     """Load every circuit with the proving key that the manifest names, and warm the prover up.
 
-    About 15 s when the kernels have to be compiled first. Raises ConfigurationError.
+    The first job is then as fast as the next. About 15 s when the kernels have to be compiled first. Raises
+    ConfigurationError.
     """
     circuits = {name: _load(entry) for name, entry in entries.items()}
     warm_up(lambda activity, done, total: log.info("getting ready", activity=activity, done=done, total=total))
+    for name, circuit in circuits.items():
+        log.info("getting ready", activity=f"a first proof of {name}")
+        circuit.warm_up()
     return circuits
 
 

@@ -93,9 +93,9 @@ def solve(circuit: Circuit, inputs: Mapping[str, Any] | Sequence[Mapping[str, An
     for row, mapping in enumerate(batch):
         flat[row] = to_limbs(flatten_inputs(circuit, mapping))
     witnesses = execute(circuit, flat)
-    checker = _checker(circuit)
+    constraints = checker(circuit)
     for row, witness in enumerate(witnesses):
-        failed = checker.first_violation(witness)
+        failed = constraints.first_violation(witness)
         if failed is not None:
             which = f"statement {row} of the batch" if len(batch) > 1 else "the inputs"
             raise UnsatisfiedError(f"{circuit.name}: {which} cannot be proved; false at: {circuit.place_of(failed)}")
@@ -166,7 +166,8 @@ class ConstraintChecker:
 
 
 @lru_cache(maxsize=8)
-def _checker(circuit: Circuit) -> ConstraintChecker:
+def checker(circuit: Circuit) -> ConstraintChecker:
+    """The circuit's constraints, made ready once."""
     return ConstraintChecker(circuit.r1cs)
 
 

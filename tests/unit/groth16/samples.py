@@ -14,6 +14,8 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from protocol.field import R
+from prover.circuit.builder import Builder
+from prover.circuit.compile import Circuit, compile_circuit
 from prover.formats.ptau import PowersOfTau, read_ptau
 from prover.formats.zkey import ZKey
 from prover.groth16.ceremony import new_powers_of_tau
@@ -51,6 +53,16 @@ def circuit() -> R1CS:
         labels=np.arange(9, dtype=np.uint64),
         n_labels=9,
     )
+
+
+def product_circuit() -> Circuit:
+    """result = left * right, and left is not zero; unlike the constraints above, with a witness program."""
+    builder = Builder("product")
+    result = builder.public_input("result")
+    left, right = builder.private_input("left"), builder.private_input("right")
+    builder.constrain(left, right, result)
+    builder.constrain(left, builder.hint_inverse(left), 1)
+    return compile_circuit(builder)
 
 
 def witness(a: int = 3, b: int = 4, x: int = 5, d: int = 1, unused: int = 6, idle: int = 7) -> np.ndarray:

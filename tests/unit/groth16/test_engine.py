@@ -3,8 +3,6 @@
 import pytest
 
 from protocol.field import R
-from prover.circuit.builder import Builder
-from prover.circuit.compile import compile_circuit
 from prover.engine import Engine
 from prover.errors import InputError, InvalidProofError, KeyMismatchError, UnsatisfiedError
 from prover.formats.zkey import write_zkey
@@ -16,13 +14,7 @@ from tests.unit.groth16 import samples
 
 @pytest.fixture(scope="module")
 def circuit():
-    """result = left * right, and left is not zero."""
-    builder = Builder("product")
-    result = builder.public_input("result")
-    left, right = builder.private_input("left"), builder.private_input("right")
-    builder.constrain(left, right, result)
-    builder.constrain(left, builder.hint_inverse(left), 1)
-    return compile_circuit(builder)
+    return samples.product_circuit()
 
 
 @pytest.fixture(scope="module")
