@@ -10,6 +10,7 @@ The constant terms are bases like any other, so each line is one multi-scalar mu
 """
 
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -78,11 +79,18 @@ class ProvingKey:
         return self.verifier.key
 
 
-def prove(key: ProvingKey, witness: np.ndarray, threads: int | None = None) -> Proof:
+def _ignore(phase: str) -> None:
+    """The listener of callers that do not time phases."""
+
+
+def prove(
+    key: ProvingKey, witness: np.ndarray, threads: int | None = None, phase_done: Callable[[str], None] = _ignore
+) -> Proof:
     """Prove that `witness`, uint64 (wires, 4), plain and canonical, satisfies the circuit of `key`.
 
     r and s come from the operating system's random source, so no two proofs are alike and a proof tells nothing about
-    the witness. The proof has been verified when it is returned. threads: default one a CPU.
+    the witness. The proof has been verified when it is returned. threads: default one a CPU. phase_done: called with the
+    name of each phase as it ends, for those who time them.
 
     Raises KeyMismatchError for a witness of another circuit or not of this form, and InvalidProofError when the proof
     does not verify: then the witness breaks a constraint, or the key is damaged.
@@ -94,10 +102,15 @@ def prove(key: ProvingKey, witness: np.ndarray, threads: int | None = None) -> P
         return np.concatenate([witness, to_limbs([1, blinding])])
 
     a = msm_g1(key.bases_a, with_blinding(r), threads)
+    phase_done("A")
     b1 = msm_g1(key.bases_b1, with_blinding(s), threads)
+    phase_done("B in G1")
     b2 = msm_g2(key.bases_b2, with_blinding(s), threads)
+    phase_done("B in G2")
     scalars = np.concatenate([witness[key.n_public + 1 :], quotient(key.a, key.b, witness, threads)])
+    phase_done("quotient")
     linear = msm_g1(key.bases_c, scalars, threads)
+    phase_done("C and H")
     c = msm_g1(np.stack([linear, a, b1, key.delta_g1]), to_limbs([1, s, r, -r * s % R]), threads)
 
     proof = Proof(a=unpack_g1(a)[0], b=unpack_g2(b2)[0], c=unpack_g1(c)[0])
@@ -106,6 +119,7 @@ def prove(key: ProvingKey, witness: np.ndarray, threads: int | None = None) -> P
             "the proof does not verify: the witness does not satisfy the circuit, or the proving key is damaged; "
             "compute the witness again, then fetch or make the key again"
         )
+    phase_done("verification")
     return proof
 
 
