@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 
 from protocol.errors import EncodingError
 from protocol.field import R
+from protocol.json_nesting import nests_deeper_than
 
 # A signal's value, or an array of signals.
 InputValue = int | Sequence["InputValue"]
@@ -33,17 +34,20 @@ def encode_inputs(inputs: Mapping[str, InputValue]) -> bytes:
 def decode_inputs(data: bytes) -> dict[str, InputValue]:
     """Decode what `encode_inputs` writes into integers and lists; raises EncodingError for anything else."""
     try:
+        text = data.decode("utf-8")
+        if nests_deeper_than(text, 1 + _MAX_NESTING):
+            raise EncodingError(f"the inputs nest arrays more than {_MAX_NESTING} deep")
         document = json.loads(
-            data.decode("utf-8"), object_pairs_hook=_unique, parse_float=_refuse, parse_constant=_refuse, parse_int=str
+            text, object_pairs_hook=_unique, parse_float=_refuse, parse_constant=_refuse, parse_int=str
         )
     except EncodingError:
         raise
-    except (ValueError, RecursionError):
+    except ValueError:
         # The parser's own message would quote the document.
         raise EncodingError("the inputs are not a JSON document in UTF-8") from None
     if not isinstance(document, dict):
         raise EncodingError("the inputs must be a JSON object from signal names to numbers")
-    return {name: _decode(value, name, _MAX_NESTING) for name, value in document.items()}
+    return {name: _decode(value, name) for name, value in document.items()}
 
 
 def _encode(value: InputValue, name: str) -> Any:
@@ -54,9 +58,9 @@ def _encode(value: InputValue, name: str) -> Any:
     return str(value)
 
 
-def _decode(value: Any, name: str, nesting: int) -> InputValue:
-    if isinstance(value, list) and nesting:
-        return [_decode(item, name, nesting - 1) for item in value]
+def _decode(value: Any, name: str) -> InputValue:
+    if isinstance(value, list):
+        return [_decode(item, name) for item in value]
     if not isinstance(value, str) or not _DECIMAL.fullmatch(value) or (number := int(value)) >= R:
         raise EncodingError(f"input {name}: every number must be in decimal, at least 0 and below the field's modulus")
     return number

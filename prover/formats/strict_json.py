@@ -10,11 +10,14 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from protocol.field import Q
+from protocol.json_nesting import nests_deeper_than
 from prover.errors import FormatError
 from prover.formats.files import AnyPath, atomic_write, open_for_reading
 from prover.formats.points import G1Point, G2Point
 
 _DECIMAL = re.compile(r"0|[1-9][0-9]{0,77}", re.ASCII)
+# A verification key nests four deep.
+_MAX_NESTING = 16
 _CURVES = ("BN128", "BN254", "ALTBN128")
 
 CURVE = "bn128"
@@ -42,11 +45,13 @@ def write_text(path: AnyPath, text: str) -> None:
 def parse(text: str | bytes) -> Any:
     """Parse JSON; refuses duplicate keys, NaN, endless numbers and bottomless nesting with FormatError."""
     try:
+        if isinstance(text, bytes):
+            text = text.decode()
+        if nests_deeper_than(text, _MAX_NESTING):
+            raise FormatError(f"the JSON document nests more than {_MAX_NESTING} deep")
         return json.loads(text, object_pairs_hook=_unique_keys, parse_constant=_no_constant)
     except FormatError:
         raise
-    except RecursionError as error:
-        raise FormatError("the JSON document is nested too deeply") from error
     except ValueError as error:
         raise FormatError("this is not a JSON document") from error
 
