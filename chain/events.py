@@ -30,8 +30,8 @@ class Origin:
     block_hash: str
     transaction_hash: str
     log_index: int
-    timestamp: int | None = None
-    """Of the block, in seconds since 1970, when the node sends it along with the log; else None."""
+    timestamp: int
+    """Of the block, in seconds since 1970."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,17 +81,16 @@ TOPIC_UPDATED = event_signature_to_log_topic("AccountUpdated(uint256,uint256,uin
 TOPICS = [HexBytes(topic) for topic in (TOPIC_QUEUED, TOPIC_NULLIFIER, TOPIC_WITHDRAW, TOPIC_UPDATED)]
 
 
-def parse_log(log: Any) -> PoolEvent:
-    """One log of the pool as an event; MismatchError when it is none of the pool's."""
+def parse_log(log: Any, timestamp: int) -> PoolEvent:
+    """One log of the pool, in a block of this time, as an event; MismatchError when it is none of the pool's."""
     topics = [bytes(topic) for topic in log["topics"]]
     data = bytes(log["data"])
-    stamp = log.get("blockTimestamp")
     origin = Origin(
         block_number=log["blockNumber"],
         block_hash="0x" + bytes(log["blockHash"]).hex(),
         transaction_hash="0x" + bytes(log["transactionHash"]).hex(),
         log_index=log["logIndex"],
-        timestamp=int(stamp, 16) if isinstance(stamp, str) else stamp,
+        timestamp=timestamp,
     )
     try:
         if topics[0] == TOPIC_QUEUED:
@@ -152,8 +151,26 @@ def _read_page(w3: Web3, address: ChecksumAddress, first: int, last: int) -> Eve
             )
         if before is not None and before == block_hash(w3, last):
             ordered = sorted(logs, key=lambda log: (log["blockNumber"], log["logIndex"]))
-            return EventPage(first, last, before, tuple(parse_log(log) for log in ordered))
+            times = _block_times(w3, ordered)
+            return EventPage(first, last, before, tuple(parse_log(log, times[log["blockNumber"]]) for log in ordered))
     raise ReorgError(f"the chain keeps replacing block {last}: try again when the node has settled")
+
+
+def _block_times(w3: Web3, logs: Sequence[Any]) -> dict[int, int]:
+    """The time of every block that holds one of these logs; many nodes send it along, the others are asked.
+
+    They are asked for all blocks alike. A wallet that asked for the blocks of its own notes alone would tell the node
+    which events concern it.
+    """
+    times: dict[int, int] = {}
+    for log in logs:
+        number, stamp = log["blockNumber"], log.get("blockTimestamp")
+        if stamp is not None:
+            times[number] = int(stamp, 16) if isinstance(stamp, str) else stamp
+        elif number not in times:
+            with rpc_errors():
+                times[number] = w3.eth.get_block(number)["timestamp"]
+    return times
 
 
 def block_hash(w3: Web3, number: int) -> str | None:

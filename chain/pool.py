@@ -10,7 +10,7 @@ from eth_utils import to_checksum_address
 from web3 import Web3
 
 from chain.errors import ChainError
-from chain.events import EventPage, Origin, PoolEvent, block_hash, read_pages
+from chain.events import EventPage, PoolEvent, block_hash, read_pages
 from chain.reverts import RevertDecoder
 from chain.rpc import rpc_errors
 from chain.sender import Block, Receipt, Sender
@@ -137,13 +137,6 @@ class Pool:
         """The time the next block would carry, in seconds since 1970: the pool's rules are about block times."""
         with rpc_errors():
             return self.w3.eth.get_block("pending")["timestamp"]
-
-    def timestamp(self, origin: Origin) -> int:
-        """The block time of an event, in seconds since 1970."""
-        if origin.timestamp is not None:
-            return origin.timestamp
-        with rpc_errors():
-            return self.w3.eth.get_block(origin.block_number)["timestamp"]
 
     def pages(self, from_block: int | None = None, to_block: int | None = None) -> Iterator[EventPage]:
         """The pool's events, oldest first, in pages of consecutive blocks; from its deployment to the newest block."""

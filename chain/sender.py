@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
+import requests
+from eth_account.datastructures import SignedTransaction
 from eth_account.signers.local import LocalAccount
 from eth_typing import BlockNumber, ChecksumAddress
 from hexbytes import HexBytes
@@ -10,7 +12,7 @@ from web3 import Web3
 from web3.exceptions import ContractLogicError, TimeExhausted
 from web3.types import BlockIdentifier, TxParams, TxReceipt
 
-from chain.errors import ChainError, NotMinedError, RevertedError
+from chain.errors import ChainError, NotMinedError, RevertedError, RpcError
 from chain.reverts import RevertDecoder
 from chain.rpc import rpc_errors
 
@@ -58,7 +60,8 @@ class Sender:
         """Send one transaction (`to` None deploys the code in `data`) and wait until it is mined.
 
         A call that would fail is refused before anything is sent (RevertedError with no `transaction`). Raises
-        NotMinedError when the transaction was sent and no block holds it within the time limit.
+        NotMinedError when the transaction was sent and no block holds it within the time limit, or the node took it
+        and its answer was lost.
         """
         signer = self.account
         call: TxParams = {"from": signer.address, "data": HexBytes(data)}
@@ -70,7 +73,8 @@ class Sender:
                 estimate = self._w3.eth.estimate_gas(call, "pending")
                 call["gas"] = estimate + estimate * GAS_MARGIN_PERCENT // 100
                 signed = signer.sign_transaction(self._complete(call, signer.address))
-                tx_hash = self._w3.eth.send_raw_transaction(signed.raw_transaction)
+            tx_hash = signed.hash
+            self._hand_over(signed)
         except ContractLogicError as error:
             raise self._reverts.decode(error) from error
         receipt = self._wait(tx_hash)
@@ -97,6 +101,20 @@ class Sender:
             "maxPriorityFeePerGas": tip,
             "maxFeePerGas": 2 * base_fee + tip,
         }
+
+    def _hand_over(self, signed: SignedTransaction) -> None:
+        try:
+            with rpc_errors():
+                self._w3.eth.send_raw_transaction(signed.raw_transaction)
+        except RpcError as error:
+            if not isinstance(error.__cause__, requests.RequestException):
+                raise  # the node answered, and refused
+            shown = signed.hash.to_0x_hex()
+            raise NotMinedError(
+                f"the chain's endpoint did not answer when transaction {shown} was sent: it may have been taken all "
+                "the same, look it up before trying again",
+                shown,
+            ) from error
 
     def _wait(self, tx_hash: HexBytes) -> TxReceipt:
         shown = tx_hash.to_0x_hex()

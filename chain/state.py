@@ -55,4 +55,4 @@ class PoolState:
     def oldest_pending_time(self) -> int | None:
         """When the oldest pending commitment was queued, in seconds since 1970; None when nothing is pending."""
         event = self._waiting.get(self.tree.inserted_count)
-        return None if event is None else self._pool.timestamp(event.origin)
+        return None if event is None else event.origin.timestamp

@@ -5,7 +5,7 @@ ours. Notes are told apart by their queue position: the same commitment queued t
 Spends are recognised by their nullifiers, which exist once a note has its place in the tree.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -45,15 +45,11 @@ class _Found:
 
 
 class Scanner:
-    """Writes an account's notes and history into its store, page by page.
+    """Writes an account's notes and history into its store, page by page."""
 
-    `timestamp` gives an event's block time in seconds since 1970.
-    """
-
-    def __init__(self, keys: FullViewingKey, store: Store, timestamp: Callable[[Origin], int]) -> None:
+    def __init__(self, keys: FullViewingKey, store: Store) -> None:
         self._keys = keys
         self._store = store
-        self._timestamp = timestamp
         self._owners: dict[int, int] = {}
 
     def apply(self, tree: PoolTree, events: Iterable[PoolEvent]) -> None:
@@ -177,7 +173,7 @@ class Scanner:
                 counterparty=counterparty,
                 text=text,
                 block_number=origin.block_number,
-                timestamp=self._timestamp(origin),
+                timestamp=origin.timestamp,
                 transaction_hash=origin.transaction_hash,
                 log_index=origin.log_index,
             )

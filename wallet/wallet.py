@@ -100,7 +100,7 @@ class Wallet:
         except BaseException:
             self._store.close()
             raise
-        self._scanner = Scanner(keys, self._store, pool.timestamp)
+        self._scanner = Scanner(keys, self._store)
 
     @classmethod
     def open(

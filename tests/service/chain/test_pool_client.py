@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+import requests
+from eth_account import Account as EvmAccount
 from eth_account.signers.local import LocalAccount
 from eth_utils import keccak
 from web3 import Web3
@@ -63,7 +65,7 @@ def test_a_deposit_queues_the_commitment_that_the_contract_computed(funded: Pool
     assert (event.position, event.memo) == (0, MEMO)
     assert event.commitment == poseidon([7, int(token.address, 16), 100])
     assert token.balance_of(funded.address) == 100
-    assert funded.timestamp(event.origin) == funded.w3.eth.get_block(event.origin.block_number)["timestamp"]
+    assert event.origin.timestamp == funded.w3.eth.get_block(event.origin.block_number)["timestamp"]
 
 
 def test_receipts_say_what_happened(pool: Pool, token: Token) -> None:
@@ -180,6 +182,30 @@ def test_a_transaction_that_is_not_mined_in_time_is_not_called_failed(
     assert w3.eth.get_transaction_receipt(caught.value.transaction)["status"] == 1  # type: ignore[arg-type]
 
 
+def test_a_transaction_whose_sending_was_not_answered_is_not_called_failed(
+    pool: Pool, w3: Web3, evm_accounts: list[LocalAccount], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The node takes it and the answer is lost: who takes that for a failure and pays again pays twice."""
+    take = w3.eth.send_raw_transaction
+
+    def take_and_fall_silent(transaction: bytes) -> None:
+        take(transaction)
+        raise requests.ReadTimeout
+
+    sender = Sender(w3, evm_accounts[0], RevertDecoder([]))
+    with monkeypatch.context() as patch:
+        patch.setattr(w3.eth, "send_raw_transaction", take_and_fall_silent)
+        with pytest.raises(NotMinedError, match="may have been taken") as caught:
+            sender.send(evm_accounts[1].address, "0x")
+    assert w3.eth.get_transaction_receipt(caught.value.transaction)["status"] == 1  # type: ignore[arg-type]
+
+
+def test_a_transaction_that_the_node_refuses_was_not_sent(w3: Web3) -> None:
+    pauper = EvmAccount.create()
+    with pytest.raises(RpcError, match="refused"):
+        Sender(w3, pauper, RevertDecoder([])).send(pauper.address, "0x")
+
+
 def test_pages_cover_every_block_once_however_small_the_node_wants_them(
     funded: Pool, token: Token, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -243,4 +269,4 @@ def test_a_log_that_cannot_be_decoded_is_a_mismatch() -> None:
         "logIndex": 0,
     }
     with pytest.raises(MismatchError, match="cannot be decoded"):
-        chain.events.parse_log(log)
+        chain.events.parse_log(log, timestamp=0)

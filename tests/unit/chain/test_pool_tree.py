@@ -12,7 +12,7 @@ from chain.tree import Batch, PoolTree
 from protocol.field import R
 from protocol.merkle import BATCH, ZEROS, MerkleTree, root_from_path
 
-ORIGIN = Origin(1, "0x01", "0x02", 0)
+ORIGIN = Origin(1, "0x01", "0x02", 0, 0)
 
 
 def fake_hash(pairs: list[tuple[int, int]]) -> list[int]:

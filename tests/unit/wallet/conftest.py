@@ -88,7 +88,7 @@ class Scan:
     def __init__(self, keys: Account, store: Store) -> None:
         self.store = store
         self.tree = PoolTree()
-        self.scanner = Scanner(keys, store, lambda origin: origin.timestamp or 0)
+        self.scanner = Scanner(keys, store)
 
     def take(self, events: list[PoolEvent]) -> None:
         with self.store.transaction():

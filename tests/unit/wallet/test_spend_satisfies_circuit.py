@@ -35,7 +35,7 @@ def funded(account: Account, amounts: list[int]) -> tuple[int, list[SpentNote]]:
     tree = PoolTree()
     notes = [to_oneself(account, TOKEN, amount).note for amount in amounts]
     for position, note in enumerate(notes):
-        tree.apply(CommitmentQueued(position, note.commitment, b"", Origin(1, "0x", "0x", position)))
+        tree.apply(CommitmentQueued(position, note.commitment, b"", Origin(1, "0x", "0x", position, 0)))
     tree._tree.insert_batch(tree.pending)
     return tree.root, [
         SpentNote(note, account.nullifying_key_for_note(note.blinding), index, tree.path(index))
@@ -84,7 +84,7 @@ def test_a_payment_changed_by_its_prover_satisfies_nothing(alice: Account, bob: 
 def test_a_planned_batch_satisfies_the_circuit() -> None:
     tree = PoolTree()
     for position in range(5):
-        tree.apply(CommitmentQueued(position, 1000 + position, b"", Origin(1, "0x", "0x", position)))
+        tree.apply(CommitmentQueued(position, 1000 + position, b"", Origin(1, "0x", "0x", position, 0)))
     tree._tree.insert_batch(tree.pending[:2])
     statement = InsertStatement.from_batch(tree._tree.plan_batch([1002, 1003, 1004]))
     assert public_inputs(INSERT_CIRCUIT, statement.inputs()) == statement.public.inputs()
