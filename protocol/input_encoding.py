@@ -2,12 +2,13 @@
 
 Numbers are written as decimal strings, since many JSON readers lose precision beyond 2^53; integers are read too, as
 other tools for circom's `input.json` write them. Reading is strict, because the bytes come from strangers: no
-duplicate names, no fractions, no negative numbers, nothing that is not below r. Messages never hold a value.
+duplicate names, no fractions, no negative numbers, nothing that is not below r. Messages never hold a value: they name
+signals, so what stands in a name's place is repeated only if it looks like one.
 """
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NoReturn
 
 from protocol.errors import EncodingError
@@ -20,6 +21,8 @@ InputValue = int | Sequence["InputValue"]
 # Arrays of the protocol's circuits nest twice; circom's rarely go beyond three.
 _MAX_NESTING = 8
 _DECIMAL = re.compile(r"0|[1-9][0-9]{0,76}", re.ASCII)
+# An identifier of circom, or a path of such (`main.root`).
+_NAME = re.compile(r"[A-Za-z_$][A-Za-z0-9_$.]{0,63}", re.ASCII)
 
 
 def encode_inputs(inputs: Mapping[str, InputValue]) -> bytes:
@@ -27,6 +30,7 @@ def encode_inputs(inputs: Mapping[str, InputValue]) -> bytes:
 
     Raises EncodingError, naming the signal, for anything but integers in [0, r) and sequences of them.
     """
+    _check_names(inputs)
     encoded = {name: _encode(value, name) for name, value in inputs.items()}
     return json.dumps(encoded, separators=(",", ":")).encode()
 
@@ -47,7 +51,13 @@ def decode_inputs(data: bytes) -> dict[str, InputValue]:
         raise EncodingError("the inputs are not a JSON document in UTF-8") from None
     if not isinstance(document, dict):
         raise EncodingError("the inputs must be a JSON object from signal names to numbers")
+    _check_names(document)
     return {name: _decode(value, name) for name, value in document.items()}
+
+
+def _check_names(names: Iterable[str]) -> None:
+    if not all(map(_NAME.fullmatch, names)):
+        raise EncodingError("a signal's name is 1 to 64 letters, digits, `_`, `$` and `.`, and begins with no digit")
 
 
 def _encode(value: InputValue, name: str) -> Any:

@@ -12,7 +12,8 @@ from protocol.input_encoding import decode_inputs, encode_inputs
 
 elements = st.integers(0, R - 1)
 values = st.recursive(elements, lambda inner: st.lists(inner, max_size=3), max_leaves=6)
-inputs = st.dictionaries(st.text(max_size=10), values, max_size=4)
+names = st.from_regex(r"[A-Za-z_$][A-Za-z0-9_$.]{0,63}", fullmatch=True)
+inputs = st.dictionaries(names, values, max_size=4)
 
 
 @given(inputs)
@@ -88,3 +89,19 @@ def test_messages_name_the_signal_and_hold_no_value():
     with pytest.raises(EncodingError, match="inBlinding") as raised:
         decode_inputs(json.dumps({"inBlinding": [secret]}).encode())
     assert secret not in str(raised.value)
+
+
+@pytest.mark.parametrize("name", ["", "1234567", "a" * 65, "a b", "root\n", "ünicode", "[0]"])
+def test_what_cannot_be_a_signals_name_is_refused_and_not_repeated(name):
+    """Messages go into Redis and logs in the clear: a value that got into a name's place must not come along."""
+    with pytest.raises(EncodingError, match="name is 1 to 64 letters") as raised:
+        decode_inputs(json.dumps({name: ["1"]}).encode())
+    assert "1234567" not in str(raised.value)
+    assert len(str(raised.value)) < 200
+    with pytest.raises(EncodingError, match="name is 1 to 64 letters"):
+        encode_inputs({name: [1]})
+
+
+@pytest.mark.parametrize("name", ["root", "_", "$in", "main.inPath", "a" * 64])
+def test_names_of_circom_are_read(name):
+    assert decode_inputs(encode_inputs({name: 1})) == {name: 1}
