@@ -23,6 +23,7 @@ from worker.executor import Executor, LoadedCircuit
 from worker.jobs import JobStore, Limits
 from worker.leases import LeaseKeeper
 from worker.manifest import CircuitEntry, read_manifest
+from worker.memory import forbid_core_dumps
 from worker.registry import Heartbeat, LiveWorker, Registry
 from worker.runner import JobRunner
 
@@ -48,6 +49,7 @@ def serve(
 
     `load_circuits` makes the circuits of the manifest ready to prove: `worker.engines.load_circuits`.
     """
+    forbid_core_dumps()
     stopper = Stopper()
     client = connect_or_explain(config.redis_url)
     entries = read_manifest(config.key_dir)

@@ -1,7 +1,10 @@
 """A witness is nowhere but in the memory of the client and of the worker that proves it."""
 
 import codecs
+import resource
 import socket
+import subprocess
+import sys
 from urllib.parse import urlsplit
 
 import pytest
@@ -97,6 +100,14 @@ def test_no_trace_of_a_witness_in_redis_or_in_any_log(running, end):
     assert job.id.encode() in logged
     assert public.to_bytes(32, "big") in said
     assert public.to_bytes(32, "big") in b"\n".join(kept)
+
+
+def test_a_worker_that_crashes_leaves_no_copy_of_its_memory(running):
+    """The worker's own limit, and the kernel's word on what dumps to other programs go by."""
+    worker = next(started for started in running.processes if "worker ready" in started.log)
+    assert resource.prlimit(worker.process.pid, resource.RLIMIT_CORE) == (0, 0)
+    script = "import ctypes, worker.memory as memory; memory.forbid_core_dumps(); print(ctypes.CDLL(None).prctl(3))"
+    assert subprocess.check_output([sys.executable, "-c", script]) == b"0\n"
 
 
 def test_the_password_of_redis_is_in_no_log(running):
