@@ -11,7 +11,7 @@ help:
 	@echo "make test    every test (installs forge, solc and snarkjs from npm)"
 	@echo "make quick   the tests that need neither npm nor more than ten seconds"
 	@echo "make lint    ruff, mypy, forge fmt, solhint"
-	@echo "make bench   time proofs on this machine"
+	@echo "make bench   time arithmetic and proofs on this machine, in 2 minutes or so"
 
 demo: $(VENV)/.demo node_modules/.demo
 	$(VENV)/bin/gelap demo $(ARGS)
@@ -35,7 +35,10 @@ format: $(VENV)/.dev node_modules/.dev
 	cd contracts && ../node_modules/.bin/forge fmt
 
 bench: $(VENV)/.demo
-	$(PY) -m bench.prove $(ARGS)
+	$(VENV)/bin/gelap bench field --sizes 2^10,2^18
+	$(VENV)/bin/gelap bench ntt --sizes 2^10,2^16
+	$(VENV)/bin/gelap bench msm --sizes 2^10,2^15
+	$(VENV)/bin/gelap bench prove --circuit spend --circuit insert $(ARGS)
 
 proto: $(VENV)/.dev
 	$(PY) -m proto.generate

@@ -28,6 +28,7 @@ MOUNTS = {
     "prove": Mount("prover.groth16.cli", "prove", "Prove a witness with a proving key.", PROVING),
     "verify": Mount("prover.groth16.cli", "verify", "Verify a proof: exit 0 valid, 1 invalid, 2 malformed.", PROVING),
     "keys": Mount("prover.keys_cli", "app", "Make and inspect a node's proving keys.", PROVING),
+    "bench": Mount("bench.cli", "app", "Time the prover on this machine.", PROVING),
     "gateway": Mount("gateway.cli", "gateway", "Run the gRPC gateway.", CLUSTER),
     "worker": Mount("worker.cli", "worker", "Run a proving worker.", CLUSTER),
 }

@@ -1,0 +1,140 @@
+"""Circuits to measure: `spend`, `insert`, and Poseidon chains of any size.
+
+A chain proves knowledge of `start` and items x_1 .. x_n with H2(... H2(H2(start, x_1), x_2) ..., x_n) = output. Its
+witness is uniform over the field, the hardest kind for multi-scalar multiplication.
+"""
+
+import re
+import secrets
+from collections.abc import Callable
+from typing import Any
+
+from bench.errors import BenchError
+from protocol.field import R
+from protocol.keys import Account
+from protocol.merkle import BATCH, MerkleTree
+from protocol.note import Note, random_blinding
+from protocol.statements import InsertStatement, SpendPublic, SpendWitness, SpentNote
+from prover.circuit.builder import Builder
+from prover.circuit.compile import Circuit, compile_circuit
+from prover.circuit.gadgets.poseidon import poseidon
+from prover.errors import InputError
+from prover.kernels.cpu.poseidon import hash_pairs
+from prover.statements import registry
+
+# Constraints of one H2 in a circuit.
+LINK = 240
+_SUFFIXES = {"": 1, "k": 1_000, "m": 1_000_000}
+
+
+def parse_chain(name: str) -> int | None:
+    """The number of constraints in `chain:250000` or `chain:250k`; None for another kind of name."""
+    if not name.startswith("chain:"):
+        return None
+    match = re.fullmatch(r"chain:([0-9]{1,9})([kmM]?)", name)
+    size = int(match[1]) * _SUFFIXES[match[2].lower()] if match else 0
+    if size < LINK:
+        raise BenchError(
+            f"{name}: write chain:N with N constraints, {LINK} or more, such as chain:250000 or chain:250k"
+        )
+    return size
+
+
+def chain_name(constraints: int) -> str:
+    """`poseidon_chain_250k` for 250,000 constraints."""
+    for suffix, unit in (("m", 1_000_000), ("k", 1_000)):
+        if constraints % unit == 0:
+            return f"poseidon_chain_{constraints // unit}{suffix}"
+    return f"poseidon_chain_{constraints}"
+
+
+def build(name: str) -> Circuit:
+    """The circuit of a name as `--circuit` takes it. Raises BenchError for an unknown name."""
+    constraints = parse_chain(name)
+    if constraints is not None:
+        return build_chain(constraints)
+    try:
+        return registry.build(name)
+    except InputError:
+        known = ", ".join(registry.names())
+        raise BenchError(f"there is no circuit {name!r}; choose one of: {known}, chain:N") from None
+
+
+def build_chain(constraints: int) -> Circuit:
+    """The longest chain of at most `constraints` constraints; takes some 4 s for each 250,000."""
+    builder = Builder(chain_name(constraints))
+    output = builder.public_input("output")
+    state = builder.private_input("start")
+    items = builder.private_inputs("item", constraints // LINK)
+    for number, item in enumerate(items, start=1):
+        state = poseidon(builder, [state, item], output if number == len(items) else None)
+    return compile_circuit(builder)
+
+
+def statements(circuit: Circuit) -> Callable[[], dict[str, Any]]:
+    """A function that returns the inputs of a fresh random statement of the circuit with every call."""
+    sources: dict[str, Callable[[Circuit], Callable[[], dict[str, Any]]]] = {
+        "spend_2x2": lambda _: _spends(),
+        "insert_64": lambda _: _insertions(),
+    }
+    return sources.get(circuit.name, _chains)(circuit)
+
+
+def _chains(circuit: Circuit) -> Callable[[], dict[str, Any]]:
+    (length,) = next(signal.shape for signal in circuit.signals if signal.name == "item")
+
+    def fresh() -> dict[str, Any]:
+        start, *items = (secrets.randbelow(R) for _ in range(1 + length))
+        output = start
+        for item in items:
+            (output,) = hash_pairs([(output, item)])
+        return {"output": output, "start": start, "item": items}
+
+    return fresh
+
+
+def _tree() -> MerkleTree:
+    tree = MerkleTree(hash_pairs)
+    tree.insert_batch([secrets.randbelow(R) for _ in range(BATCH)])
+    return tree
+
+
+def _insertions() -> Callable[[], dict[str, Any]]:
+    tree = _tree()
+
+    def fresh() -> dict[str, Any]:
+        batch = tree.insert_batch([secrets.randbelow(R) for _ in range(BATCH)])
+        return InsertStatement.from_batch(batch).inputs()
+
+    return fresh
+
+
+def _spends() -> Callable[[], dict[str, Any]]:
+    """Spends of two notes: a random part to a random owner, a random part out of the pool, the rest back."""
+    tree = _tree()
+    account = Account.from_seed(secrets.token_bytes(64))
+
+    def own_note(token: int, amount: int) -> Note:
+        blinding = random_blinding()
+        return Note(token, amount, account.owner(account.nullifying_key_for_note(blinding)), blinding)
+
+    def fresh() -> dict[str, Any]:
+        token = secrets.randbits(160)
+        notes = [own_note(token, secrets.randbits(90)) for _ in range(2)]
+        first = tree.insert_batch([note.commitment for note in notes]).start_index
+        spent = tuple(
+            SpentNote(note, account.nullifying_key_for_note(note.blinding), first + i, tree.path(first + i))
+            for i, note in enumerate(notes)
+        )
+        total = sum(note.amount for note in notes)
+        paid = secrets.randbelow(total)
+        withdrawn = secrets.randbelow(total - paid)
+        outputs = (
+            Note(token, paid, secrets.randbelow(R), random_blinding()),
+            own_note(token, total - paid - withdrawn),
+        )
+        public = SpendPublic.from_notes(tree.root, spent, outputs, withdrawn, secrets.randbelow(R))
+        signature = account.sign(public.message())
+        return SpendWitness(public, spent, outputs, account.public, signature).inputs()
+
+    return fresh

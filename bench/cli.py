@@ -1,0 +1,219 @@
+"""`gelap bench`: how fast this machine is, told with what is needed to believe it."""
+
+import json
+import statistics
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from bench import machine, options, peers, plot, tables, whole_process
+from bench.child import run_task
+from bench.errors import BenchError, ChildError
+from bench.load import OtherLoad
+from bench.result import Report, Result
+from prover.command import MALFORMED, fail, reported_errors
+from prover.formats.files import atomic_write
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Time the prover on this machine.")
+
+WIDTH = 140
+
+Sizes = Annotated[str, typer.Option(help="Sizes, such as 1000,2^14.")]
+Threads = Annotated[
+    list[int] | None,
+    typer.Option(help="CPUs to use; repeat to compare. Default: all.", show_default=False),
+]
+Repeat = Annotated[int, typer.Option(min=1, max=1000, help="Runs of each measurement, after one not counted.")]
+Path_ = Annotated[
+    list[str] | None,
+    typer.Option("--path", help="Arithmetic: auto, ifma or scalar; repeat to compare.", show_default=False),
+]
+Json = Annotated[
+    str | None, typer.Option("--json", help="Write all runs as JSON to this file; - for stdout.", show_default=False)
+]
+Plot = Annotated[
+    Path | None, typer.Option("--plot", help="Draw time against size into this PNG file.", show_default=False)
+]
+Circuits = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--circuit",
+        help="spend, insert or chain:N, a Poseidon chain of N constraints such as chain:250k; repeat for more.",
+        show_default="spend",
+    ),
+]
+
+
+@app.command("field")
+def field_command(
+    sizes: Sizes = "2^10,2^16,2^20",
+    threads: Threads = None,
+    path: Path_ = None,
+    repeat: Repeat = 5,
+    json_file: Json = None,
+    plot_file: Plot = None,
+) -> None:
+    """Time arithmetic over vectors in the scalar field."""
+    with _reporting("field", json_file, plot_file, repeat=repeat, sizes=sizes) as report:
+        arguments = {"sizes": options.sizes(sizes), "runs": repeat}
+        report.results += _on_each_path("field", arguments, path, threads)
+
+
+@app.command()
+def ntt(
+    sizes: Sizes = "2^10,2^15,2^18",
+    threads: Threads = None,
+    path: Path_ = None,
+    repeat: Repeat = 5,
+    json_file: Json = None,
+    plot_file: Plot = None,
+) -> None:
+    """Time number-theoretic transforms."""
+    with _reporting("ntt", json_file, plot_file, repeat=repeat, sizes=sizes) as report:
+        arguments = {"sizes": options.powers_of_two(sizes), "runs": repeat}
+        report.results += _on_each_path("ntt", arguments, path, threads)
+
+
+@app.command()
+def msm(
+    sizes: Sizes = "2^10,2^13,2^16",
+    group: Annotated[
+        list[str] | None, typer.Option(help="g1 or g2; repeat for both. Default: both.", show_default=False)
+    ] = None,
+    threads: Threads = None,
+    path: Path_ = None,
+    repeat: Repeat = 5,
+    json_file: Json = None,
+    plot_file: Plot = None,
+) -> None:
+    """Time multi-scalar multiplication, with uniform scalars and with scalars like those of many witnesses."""
+    with _reporting("msm", json_file, plot_file, repeat=repeat, sizes=sizes) as report:
+        arguments = {"sizes": options.sizes(sizes), "groups": options.groups(group), "runs": repeat}
+        report.results += _on_each_path("msm", arguments, path, threads)
+
+
+@app.command()
+def prove(
+    circuit: Circuits = None,
+    peer: Annotated[
+        list[str] | None,
+        typer.Option(help="Also measure this prover on the same files, in turn: snarkjs.", show_default=False),
+    ] = None,
+    threads: Threads = None,
+    path: Path_ = None,
+    repeat: Repeat = 5,
+    json_file: Json = None,
+    plot_file: Plot = None,
+) -> None:
+    """Time Groth16 proofs: with the key in memory, and as whole processes from start to proof file.
+
+    Every run proves another random statement. Keys are made on first use, for development only, and kept in the cache
+    directory; those of a chain of a million constraints take minutes and 2 GB.
+    """
+    names = list(dict.fromkeys(circuit or ["spend"]))
+    with _reporting("prove", json_file, plot_file, repeat=repeat, circuits=names) as report:
+        others = [peers.find_peer(name) for name in dict.fromkeys(peer or [])]
+        for other in others:
+            report.machine["peers"].update(other.versions)
+        chosen_paths, chosen_threads = options.paths(path), options.threads(threads)
+        for name in names:
+            with tempfile.TemporaryDirectory(prefix="gelap-bench-") as folder:
+                arguments = {"circuit": name, "folder": folder, "runs": repeat}
+                prepared = run_task("prepare", arguments, "auto", max(chosen_threads))
+                witness_seconds = statistics.median(prepared["witness_seconds"])
+                for count in chosen_threads:
+                    for resident in _in_child(
+                        "prove", {"prepared": prepared, "folder": folder, "runs": repeat}, chosen_paths, count
+                    ):
+                        resident.details["witness_seconds"] = witness_seconds
+                        report.results.append(resident)
+                    programs = [*map(peers.gelap, chosen_paths), *others]
+                    report.results += whole_process.measure(prepared, Path(folder), programs, count, repeat)
+
+
+@app.command()
+def verify(
+    circuit: Circuits = None,
+    threads: Threads = None,
+    path: Path_ = None,
+    repeat: Repeat = 20,
+    json_file: Json = None,
+    plot_file: Plot = None,
+) -> None:
+    """Time the verification of one proof, under a key that was checked before."""
+    names = list(dict.fromkeys(circuit or ["spend"]))
+    with _reporting("verify", json_file, plot_file, repeat=repeat, circuits=names) as report:
+        report.results += _on_each_path("verify", {"names": names, "runs": repeat}, path, threads)
+
+
+def _on_each_path(
+    task: str, arguments: dict[str, Any], paths: list[str] | None, threads: list[int] | None
+) -> Iterator[Result]:
+    chosen_paths = options.paths(paths)
+    for count in options.threads(threads):
+        yield from _in_child(task, arguments, chosen_paths, count)
+
+
+def _in_child(task: str, arguments: dict[str, Any], paths: list[str], threads: int) -> Iterator[Result]:
+    for path in paths:
+        for fields in run_task(task, arguments, path, threads):
+            yield Result(**{**fields, "path": path, "threads": threads})
+
+
+@contextmanager
+def _reporting(command: str, json_file: str | None, plot_file: Path | None, **settings: Any) -> Iterator[Report]:
+    """Collect results, then print, write and draw them; errors end the command with one line."""
+    with reported_errors():
+        try:
+            write = _json_writer(json_file)
+            if plot_file is not None:
+                plot.require_matplotlib()
+                _require_folder(plot_file)
+            report = Report(
+                command, datetime.now(UTC).isoformat(timespec="seconds"), machine.describe() | {"peers": {}}, settings
+            )
+            load = OtherLoad()
+            yield report
+            report.machine["others_cores"] = load.cores()
+            # Where JSON goes to stdout, the table does not.
+            stream = sys.stderr if json_file == "-" else sys.stdout
+            tables.show(report, Console(file=stream, width=None if stream.isatty() else WIDTH))
+            write(report)
+            if plot_file is not None:
+                plot.draw(report, plot_file)
+            warning = tables.busy_warning(report)
+            if warning:
+                typer.echo(f"warning: {warning}", err=True)
+        except ChildError as error:
+            if str(error):
+                fail(str(error), error.code)
+            raise typer.Exit(error.code) from error
+        except BenchError as error:
+            fail(str(error), MALFORMED)
+
+
+def _json_writer(target: str | None) -> Callable[[Report], None]:
+    def write(report: Report) -> None:
+        document = json.dumps(report.document(), indent=2) + "\n"
+        if target == "-":
+            typer.echo(document, nl=False)
+        elif target is not None:
+            with atomic_write(target) as stream:
+                stream.write(document.encode())
+
+    if target not in (None, "-"):
+        _require_folder(Path(target))
+    return write
+
+
+def _require_folder(path: Path) -> None:
+    """A missing folder is noticed before the measurement, not after it."""
+    if not path.absolute().parent.is_dir():
+        raise BenchError(f"{path}: there is no folder {path.parent}; make it first")

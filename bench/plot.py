@@ -1,0 +1,51 @@
+"""Time against size, as a PNG."""
+
+from pathlib import Path
+from typing import Any
+
+from bench.errors import BenchError
+from bench.result import Report, Result
+from prover.formats.files import atomic_write
+
+_MISSING = "matplotlib is not installed, so nothing can be drawn; run `pip install 'gelap[bench]'`, or leave out --plot"
+
+
+def require_matplotlib() -> Any:
+    """Raises BenchError when it is not installed."""
+    try:
+        import matplotlib
+    except ImportError as error:
+        raise BenchError(_MISSING) from error
+    return matplotlib
+
+
+def draw(report: Report, path: Path) -> None:
+    """Write medians with their quartiles, one line for each series, both axes logarithmic.
+
+    Raises BenchError without matplotlib and FormatError when the file cannot be written.
+    """
+    require_matplotlib().use("Agg")
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9, 6), dpi=150, layout="constrained")
+    axes = figure.add_subplot()
+    series: dict[str, list[Result]] = {}
+    for result in report.results:
+        series.setdefault(result.series, []).append(result)
+    for name, results in series.items():
+        results.sort(key=lambda result: result.size)
+        medians = [result.median for result in results]
+        below = [result.median - result.quartiles[0] for result in results]
+        above = [result.quartiles[1] - result.median for result in results]
+        axes.errorbar(
+            [result.size for result in results], medians, yerr=[below, above], label=name, marker="o", capsize=3
+        )
+    axes.set_xscale("log", base=2)
+    axes.set_yscale("log")
+    axes.set_xlabel(report.results[0].unit)
+    axes.set_ylabel("seconds, median and quartiles")
+    axes.set_title(f"gelap bench {report.command} on {report.machine['cpu']}", fontsize="medium")
+    axes.grid(True, which="both", alpha=0.3)
+    axes.legend(fontsize="small")
+    with atomic_write(path) as stream:
+        figure.savefig(stream, format="png")
