@@ -41,7 +41,7 @@ contract GelapShieldedAccount is CommitmentQueue {
     error Reentered();
     /// @notice The verifier has no code, or accepts an empty proof.
     error UnusableVerifier();
-    /// @notice A key of the constructor's table is missing, repeated, or for no inputs or outputs.
+    /// @notice A key is missing, given for two purposes or two numbers of notes, or for no inputs or outputs.
     error UnusableKey();
     /// @notice The verifier answered instead of returning nothing: it may mean "false".
     error VerifierAnswered();
@@ -124,7 +124,17 @@ contract GelapShieldedAccount is CommitmentQueue {
         for (uint256 i; i < spendKeys.length; ++i) {
             SpendKey memory key = spendKeys[i];
             _checkKey(verifier_, key.programVKey);
-            if (key.inputs == 0 || key.outputs == 0 || spendKey[key.inputs][key.outputs] != 0) revert UnusableKey();
+            if (key.inputs == 0 || key.outputs == 0 || key.programVKey == insertKey_) revert UnusableKey();
+            // The public inputs of 2 to 2 and 1 to 3 notes are equally many. Under one key for both, a spend of two
+            // notes could be settled as one whose second nullifier is a commitment, and that note spent again.
+            for (uint256 j; j < i; ++j) {
+                SpendKey memory other = spendKeys[j];
+                if (
+                    key.programVKey == other.programVKey || (key.inputs == other.inputs && key.outputs == other.outputs)
+                ) {
+                    revert UnusableKey();
+                }
+            }
             spendKey[key.inputs][key.outputs] = key.programVKey;
         }
         _poseidon = new PoseidonT4();

@@ -58,6 +58,25 @@ contract ConstructorTest is PoolTest {
         _expectRefused(verifier, bytes32(uint256(1)), keys, reason);
         keys[1] = GelapShieldedAccount.SpendKey(3, 0, keys[0].programVKey);
         _expectRefused(verifier, bytes32(uint256(1)), keys, reason);
+        keys[1] = GelapShieldedAccount.SpendKey(2, 2, bytes32(uint256(2)));
+        _expectRefused(verifier, bytes32(uint256(1)), keys, reason);
+    }
+
+    /// @dev What is a nullifier to one statement would be a commitment to the other, and the note not be marked.
+    function test_RefusesOneKeyForTwoStatements() external {
+        bytes memory reason = abi.encodeWithSelector(GelapShieldedAccount.UnusableKey.selector);
+        GelapShieldedAccount.SpendKey[] memory keys = new GelapShieldedAccount.SpendKey[](2);
+        keys[0] = spendKeys()[0];
+        bytes32 insertKey = keccak256(insertTrapdoor.key);
+        uint256[2][2] memory arities = [[uint256(1), 3], [uint256(3), 1]];
+        for (uint256 i; i < arities.length; ++i) {
+            keys[1] = GelapShieldedAccount.SpendKey(arities[i][0], arities[i][1], keys[0].programVKey);
+            _expectRefused(verifier, insertKey, keys, reason);
+        }
+        _expectRefused(verifier, keys[0].programVKey, spendKeys(), reason);
+        keys[1] = GelapShieldedAccount.SpendKey(1, 3, bytes32(uint256(2)));
+        pool = new GelapShieldedAccount(verifier, insertKey, keys);
+        assertEq(uint256(pool.spendKey(1, 3)), 2, "another key for another number of notes");
     }
 
     function _expectRefused(
