@@ -1,12 +1,14 @@
 """The pairing: its value, its laws, and the checks that keep foreign points out."""
 
+from math import gcd
+
 import numpy as np
 import pytest
 from py_ecc import optimized_bn128 as reference
 
 from protocol.field import Q, R
 from prover.kernels.cpu import fq12, kernel, points
-from prover.kernels.cpu.pairing import g1_on_curve, g2_in_subgroup, g2_on_curve, pairing, pairing_product_is_one
+from prover.kernels.cpu.pairing import X, g1_on_curve, g2_in_subgroup, g2_on_curve, pairing, pairing_product_is_one
 from prover.kernels.cpu.vector import fq_from_mont
 from prover.limbs import from_limbs, to_limbs
 from prover.msm.cpu import msm_g1, msm_g2
@@ -60,10 +62,14 @@ def test_the_pairing_is_not_degenerate():
 def test_a_product_is_one_exactly_when_the_sum_of_the_products_is_zero(g1_scalars, g2_scalars):
     g1, g2 = _g1(*g1_scalars), _g2(*g2_scalars)
     assert pairing_product_is_one(g1, g2)
+    # So many pairs that threads share them: the sum grows tenfold, and stays zero.
+    assert pairing_product_is_one(np.tile(g1, (10, 1)), np.tile(g2, (10, 1)), threads=2)
     for place in range(len(g1_scalars)):
         wrong = g1.copy()
         wrong[place] = _g1(g1_scalars[place] + 1)[0]
         assert not pairing_product_is_one(wrong, g2)
+        many_g1, many_g2 = np.concatenate([wrong, *[g1] * 9]), np.concatenate([g2] * 10)
+        assert not pairing_product_is_one(many_g1, many_g2, threads=2)
 
 
 def test_pairs_with_infinity_count_as_one():
@@ -109,20 +115,54 @@ def _square_root(a: tuple[int, int]) -> tuple[int, int] | None:
     return None
 
 
-def test_points_of_the_twist_outside_the_subgroup_are_recognised():
+def _points_of_the_twist() -> list[points.G2Point]:
+    """Points of the twist with small x; the share of r among all orders is negligible."""
     b = points.G2_GENERATOR
     x_cubed, y_squared = fq12.complex_power(b[0], 3), fq12.complex_power(b[1], 2)
     constant = [(y_squared[k] - x_cubed[k]) % Q for k in (0, 1)]
-    found = 0
-    for x in range(1, 20):
-        y = _square_root(((x**3 + constant[0]) % Q, constant[1]))
-        if y is not None:
-            stray = points.pack_g2([((x, 0), y)])
-            assert g2_on_curve(stray)
-            assert not g2_in_subgroup(stray)
-            assert not g2_in_subgroup(np.concatenate([G2, stray]))
-            found += 1
-    assert found > 3
+    roots = {x: _square_root(((x**3 + constant[0]) % Q, constant[1])) for x in range(1, 20)}
+    return [((x, 0), y) for x, y in roots.items() if y is not None]
+
+
+def test_points_of_the_twist_outside_the_subgroup_are_recognised():
+    strays = _points_of_the_twist()
+    assert len(strays) > 3
+    for stray in strays:
+        packed = points.pack_g2([stray])
+        assert g2_on_curve(packed)
+        assert not g2_in_subgroup(packed)
+        assert not g2_in_subgroup(np.concatenate([G2, packed]))
+
+
+def test_points_whose_order_divides_the_cofactor_are_not_in_the_subgroup():
+    """And neither are they with a point of the subgroup added to them. Multiples come from py-ecc."""
+    (x, y), *_ = _points_of_the_twist()
+    stray = (reference.FQ2(x), reference.FQ2(y), reference.FQ2.one())
+    small = reference.multiply(stray, R)
+    assert not reference.is_inf(small)
+    for point in (small, reference.add(small, reference.G2)):
+        x, y = (tuple(int(part) for part in coordinate.coeffs) for coordinate in reference.normalize(point))
+        packed = points.pack_g2([(x, y)])
+        assert g2_on_curve(packed)
+        assert not g2_in_subgroup(packed)
+
+
+def test_the_endomorphism_equation_singles_out_points_of_order_r():
+    """psi satisfies c(X) = X^2 - t X + q, and the check is that f(psi) vanishes, f = (x + 1) + x X + x X^2 - 2 x X^3.
+
+    A point where both vanish has an order that divides resultant(f, c), and every order divides r (2 q - r).
+    """
+    t = 6 * X * X + 1
+    assert Q + 1 - t == R
+    remainder = [X + 1, X, X, -2 * X]
+    while len(remainder) > 2:
+        highest = remainder.pop()
+        remainder[-1] += highest * t
+        remainder[-2] -= highest * Q
+    a, b = remainder
+    resultant = a * a + a * b * t + b * b * Q
+    assert gcd(resultant, R * (2 * Q - R)) == R
+    assert (2 * Q - R) % R
 
 
 @kernel
@@ -131,7 +171,7 @@ def _fq12_laws(a, b):
     left, right = np.empty((6, 8), dtype=np.uint64), np.empty((6, 8), dtype=np.uint64)
     fq12.invert(left, a)
     fq12.multiply(left, left, a)
-    inverse_holds = fq12.is_one(left)
+    inverse_holds = (left == fq12.ONE).all()
     fq12.square(left, a)
     fq12.multiply(right, a, a)
     square_holds = (left == right).all()

@@ -9,7 +9,7 @@ import numpy as np
 
 from protocol.field import Q
 from prover.kernels.cpu import kernel
-from prover.kernels.cpu.coordinate import FQ2_ONE, add, load, mul, neg, one, store, zero
+from prover.kernels.cpu.coordinate import FQ2_ONE, FQ_ONE, add, load, mul, neg, one, store, zero
 from prover.kernels.cpu.coordinate import fq2_inverse as inverse
 from prover.kernels.cpu.coordinate import square as square_fq2
 from prover.kernels.cpu.field import Limbs, fq_neg, montgomery
@@ -39,6 +39,8 @@ def fq2_constant(value: _Complex) -> tuple[Limbs, Limbs]:
 
 
 XI = (9, 1)
+ONE = np.zeros(SHAPE, dtype=np.uint64)
+ONE[0, :4] = FQ_ONE
 # Row 6 (k - 1) + i: xi^(i (q^k - 1) / 6), by which the k-th Frobenius power multiplies the coefficient of w^i.
 _FROBENIUS = np.array(
     [fq2_constant(complex_power(XI, i * (Q**k - 1) // 6)) for k in (1, 2, 3) for i in range(6)], dtype=np.uint64
@@ -60,17 +62,6 @@ def set_one(out):
     store(out, 0, 0, one(FQ2_ONE))
     for i in range(1, 6):
         store(out, i, 0, zero(FQ2_ONE))
-
-
-@kernel
-def is_one(a):
-    expected = np.empty(SHAPE, dtype=np.uint64)
-    set_one(expected)
-    for i in range(6):
-        for j in range(8):
-            if a[i, j] != expected[i, j]:
-                return False
-    return True
 
 
 @kernel

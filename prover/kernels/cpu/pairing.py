@@ -8,9 +8,11 @@ Charlemagne, Dominguez Perez, Kachisa, "On the final exponentiation for calculat
 curves" (2009).
 """
 
+from functools import partial
+
 import numpy as np
 
-from protocol.field import Q, R
+from protocol.field import Q
 from prover.kernels.cpu import fq12, kernel
 from prover.kernels.cpu.arrays import as_rows
 from prover.kernels.cpu.coordinate import (
@@ -26,9 +28,10 @@ from prover.kernels.cpu.coordinate import (
     square,
     sub,
 )
-from prover.kernels.cpu.curve import add_affine, double_point, infinity, load_point, store_point
-from prover.kernels.cpu.field import fq_mul, fq_neg, limb_tuple, montgomery
-from prover.kernels.cpu.fq12 import SHAPE, XI, complex_power, fq2_constant
+from prover.kernels.cpu.curve import add_affine, add_points, double_point, infinity, load_point, store_point
+from prover.kernels.cpu.field import fq_mul, fq_neg, montgomery
+from prover.kernels.cpu.fq12 import XI, complex_power, fq2_constant
+from prover.kernels.cpu.threads import default_threads, run_all
 
 X = 4965661367192848881
 
@@ -48,8 +51,9 @@ _TWIST_XX = fq2_constant(complex_power(XI, (Q * Q - 1) // 3))
 _B_G1 = montgomery(3, Q)
 # 3 / xi = 3 (9 - i) / 82
 _B_G2 = fq2_constant((27 * pow(82, -1, Q) % Q, -3 * pow(82, -1, Q) % Q))
-_ORDER = limb_tuple(R)
 _X = np.uint64(X)
+# Pairs that a thread of its own is worth.
+_LEAST_PAIRS = 8
 
 
 @kernel
@@ -197,9 +201,11 @@ def _final_exponentiation(f):
 
 
 @kernel
-def _pairing_product(g1, g2, f):
-    _miller_loop(g1, g2, f)
-    _final_exponentiation(f)
+def _finish(parts):
+    """Row 0 of `parts` = the pairing value of the product of all rows, each from a Miller loop."""
+    for part in range(1, parts.shape[0]):
+        fq12.multiply(parts[0], parts[0], parts[part])
+    _final_exponentiation(parts[0])
 
 
 @kernel
@@ -214,15 +220,38 @@ def _all_on_curve(points, b):
 
 
 @kernel
-def _all_of_order_r(points, like):
+def _twisted_frobenius(point):
+    """psi of a point in XYZZ coordinates: the q-th power map of the curve over F_q12, seen on the twist."""
+    x, y, zz, zzz = point
+    return (
+        _conjugate_times(x, _TWIST_X),
+        _conjugate_times(y, _TWIST_Y),
+        _conjugate_times(zz, FQ2_ONE),
+        _conjugate_times(zzz, FQ2_ONE),
+    )
+
+
+@kernel
+def _all_in_subgroup(points, like):
+    """(x + 1) P + psi(x P) + psi^2(x P) = psi^3(2 x P) for every point P, which has to lie on the twist.
+
+    The endomorphism psi satisfies psi^2 - t psi + q = 0 on the whole twist; the points that satisfy the equation as
+    well have an order that divides the resultant of the two polynomials, and of that and the twist's order the
+    greatest common divisor is r. See El Housni, Guillevic, Piellard, "Co-factor clearing and subgroup membership
+    testing on pairing-friendly curves", 2022.
+    """
     for i in range(points.shape[0]):
         x, y = load(points, i, 0, like), load(points, i, 1, like)
         multiple = infinity(like)
-        for bit in range(253, -1, -1):
+        for bit in range(62, -1, -1):
             multiple = double_point(multiple)
-            if (_ORDER[bit >> 6] >> np.uint64(bit & 63)) & np.uint64(1):
+            if (_X >> np.uint64(bit)) & np.uint64(1):
                 multiple = add_affine(multiple, x, y)
-        if not is_zero(multiple[2]):
+        once = _twisted_frobenius(multiple)
+        twice = _twisted_frobenius(once)
+        left = add_points(add_affine(multiple, x, y), add_points(once, twice))
+        right_x, right_y, right_zz, right_zzz = double_point(_twisted_frobenius(twice))
+        if not is_zero(add_points(left, (right_x, neg(right_y), right_zz, right_zzz))[2]):
             return False
     return True
 
@@ -234,15 +263,28 @@ def _pairs(g1: np.ndarray, g2: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return g1, g2
 
 
-def pairing_product_is_one(g1: np.ndarray, g2: np.ndarray) -> bool:
+def _pairing_product(g1: np.ndarray, g2: np.ndarray, threads: int | None) -> np.ndarray:
+    """The product of e(g1[i], g2[i]) as fq12 holds elements; many pairs are split among threads."""
+    g1, g2 = _pairs(g1, g2)
+    count = max(1, min(threads or default_threads(), len(g1) // _LEAST_PAIRS))
+    parts = np.empty((count, *fq12.SHAPE), dtype=np.uint64)
+
+    def task(part: int) -> None:
+        chosen = slice(len(g1) * part // count, len(g1) * (part + 1) // count)
+        _miller_loop(g1[chosen], g2[chosen], parts[part])
+
+    run_all([partial(task, part) for part in range(count)], count)
+    _finish(parts)
+    return parts[0]
+
+
+def pairing_product_is_one(g1: np.ndarray, g2: np.ndarray, threads: int | None = None) -> bool:
     """Is the product of e(g1[i], g2[i]) one? A pair with infinity counts as one.
 
     g1: uint64 (n, 8); g2: uint64 (n, 16); affine, Montgomery form. The points must be in their groups: check points
-    from outside with `g1_on_curve`, `g2_on_curve` and `g2_in_subgroup` first.
+    from outside with `g1_on_curve`, `g2_on_curve` and `g2_in_subgroup` first. threads: default one a CPU.
     """
-    f = np.empty(SHAPE, dtype=np.uint64)
-    _pairing_product(*_pairs(g1, g2), f)
-    return bool(fq12.is_one(f))
+    return bool(np.array_equal(_pairing_product(g1, g2, threads), fq12.ONE))
 
 
 def pairing(g1: np.ndarray, g2: np.ndarray) -> np.ndarray:
@@ -250,9 +292,7 @@ def pairing(g1: np.ndarray, g2: np.ndarray) -> np.ndarray:
 
     They are in the order of the tower F_q12 = F_q6[w], F_q6 = F_q2[v], F_q2 = F_q[i], the one of vk_alphabeta_12.
     """
-    f = np.empty(SHAPE, dtype=np.uint64)
-    _pairing_product(*_pairs(g1, g2), f)
-    return f[[0, 2, 4, 1, 3, 5]].reshape(12, 4)
+    return _pairing_product(g1, g2, 1)[[0, 2, 4, 1, 3, 5]].reshape(12, 4)
 
 
 def g1_on_curve(points: np.ndarray) -> bool:
@@ -266,5 +306,8 @@ def g2_on_curve(points: np.ndarray) -> bool:
 
 
 def g2_in_subgroup(points: np.ndarray) -> bool:
-    """Are all points of the twist, uint64 (n, 16) in Montgomery form, of order r or infinity? Multiplies them by r."""
-    return bool(_all_of_order_r(as_rows(points, 16), group_marker(16)))
+    """Are all points of the twist, uint64 (n, 16) in Montgomery form, of order r or infinity?
+
+    They must lie on the twist: see `g2_on_curve`.
+    """
+    return bool(_all_in_subgroup(as_rows(points, 16), group_marker(16)))
