@@ -283,6 +283,9 @@ class Wallet:
         """
         _check_amount(amount)
         recipient = Address.decode(address)
+        if recipient.owner == 0:
+            # It would burn the money, and stand in the history as a withdrawal: see `evm_recipient`.
+            raise RequestError("nobody can spend what is paid to this address: ask the recipient for another one")
         encoded = text.encode()
         if len(encoded) > TEXT_BYTES:
             raise RequestError(f"the text is {len(encoded)} bytes of UTF-8, at most {TEXT_BYTES} fit")

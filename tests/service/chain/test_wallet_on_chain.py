@@ -9,6 +9,7 @@ from web3 import Web3
 from chain.errors import MismatchError, NotMinedError, RevertedError
 from chain.pool import Pool
 from chain.token import Token
+from protocol.address import Address
 from protocol.errors import AddressError, ProtocolError
 from protocol.keys import Account, new_mnemonic
 from protocol.merkle import root_from_path
@@ -318,6 +319,8 @@ def test_requests_that_make_no_sense_are_refused_before_anything_is_built(alice:
     own = alice.new_address()
     with pytest.raises(AddressError):
         alice.send("gelap1nonsense", token.address, 1)
+    with pytest.raises(RequestError, match="nobody can spend"):
+        alice.send(Address(0, bytes(12) + bytes.fromhex(RECEIVER[2:])).encode(), token.address, 1)
     with pytest.raises(RequestError, match="receiver must be"):
         alice.withdraw("bob", token.address, 1)
     with pytest.raises(RequestError, match="neither the zero address nor the pool"):
