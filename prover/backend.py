@@ -1,22 +1,71 @@
 """The one place that chooses which implementation runs the heavy steps of a proof.
 
-The prover takes these functions from here; their meaning is told where they are defined. One implementation exists so
-far: portable machine code for the CPU at hand.
+The prover takes these functions from here; their meaning is told where the portable ones are defined. On a CPU with
+AVX-512 IFMA sums of points are computed in eight lanes (`prover.msm.lanes`), else by portable machine code
+(`prover.msm.cpu`); `prover.kernels.paths` decides, and `GELAP_CPU_PATH` overrides it.
 """
 
 import numpy as np
 
+from prover.kernels.cpu.arrays import as_rows
 from prover.kernels.cpu.pairing import g1_on_curve, g2_in_subgroup, g2_on_curve, pairing_product_is_one
 from prover.kernels.cpu.points import G1_GENERATOR, G2_GENERATOR, pack_g1, pack_g2, unpack_g1
 from prover.kernels.cpu.vector import fr_from_mont, fr_mul_sub_vector, fr_mul_vector, fr_to_mont, sparse_multiply
+from prover.kernels.paths import cpu_path
 from prover.limbs import to_limbs
-from prover.msm.cpu import msm_g1, msm_g2
+from prover.msm import cpu, lanes
+from prover.msm.lanes import LaneBases
 from prover.ntt.cpu import extend_to_odd_coset
 from prover.progress import Reporter, silent
 
-__all__ = ["NAME", "extend_to_odd_coset", "msm_g1", "msm_g2", "sparse_multiply", "warm_up"]
+__all__ = [
+    "NAME",
+    "Bases",
+    "cpu_path",
+    "extend_to_odd_coset",
+    "msm_g1",
+    "msm_g2",
+    "prepare_g1",
+    "prepare_g2",
+    "sparse_multiply",
+    "warm_up",
+]
 
 NAME = "cpu"
+
+# Points of a group, as an array or prepared by `prepare_g1` or `prepare_g2`.
+Bases = np.ndarray | LaneBases
+
+# Fewer points than this are summed one by one: eight lanes would be idle.
+_LEAST_IN_LANES = 64
+
+
+def _in_lanes() -> bool:
+    return cpu_path().name == "ifma"
+
+
+def prepare_g1(bases: np.ndarray, threads: int | None = None) -> Bases:
+    """Bases, uint64 (n, 8), in the form `msm_g1` takes fastest; for those that are used more than once."""
+    return lanes.prepare(bases, 8, threads) if _in_lanes() else as_rows(bases, 8)
+
+
+def prepare_g2(bases: np.ndarray, threads: int | None = None) -> Bases:
+    """As `prepare_g1`, in G2: uint64 (n, 16)."""
+    return lanes.prepare(bases, 16, threads) if _in_lanes() else as_rows(bases, 16)
+
+
+def msm_g1(bases: Bases, scalars: np.ndarray, threads: int | None = None) -> np.ndarray:
+    """The sum of scalars[i] * bases[i] in G1: see `prover.msm.cpu.msm_g1`. The bases are on the curve."""
+    if isinstance(bases, LaneBases) or (_in_lanes() and len(bases) >= _LEAST_IN_LANES):
+        return lanes.msm_g1(bases, scalars, threads)
+    return cpu.msm_g1(bases, scalars, threads)
+
+
+def msm_g2(bases: Bases, scalars: np.ndarray, threads: int | None = None) -> np.ndarray:
+    """The sum of scalars[i] * bases[i] in G2: see `prover.msm.cpu.msm_g2`. The bases are on the curve."""
+    if isinstance(bases, LaneBases) or (_in_lanes() and len(bases) >= _LEAST_IN_LANES):
+        return lanes.msm_g2(bases, scalars, threads)
+    return cpu.msm_g2(bases, scalars, threads)
 
 
 def warm_up(progress: Reporter = silent) -> None:
@@ -42,8 +91,9 @@ def warm_up(progress: Reporter = silent) -> None:
     steps = [
         ("vectors", vectors),
         ("transforms", lambda: extend_to_odd_coset(fr_to_mont(one))),
-        ("sums in G1", lambda: msm_g1(g1, one)),
-        ("sums in G2", lambda: msm_g2(g2, one)),
+        ("sums in G1", lambda: msm_g1(prepare_g1(g1), one)),
+        ("sums in G2", lambda: msm_g2(prepare_g2(g2), one)),
+        ("small sums", lambda: cpu.msm_g1(g1, one)),
         ("points", membership),
         ("pairing", lambda: pairing_product_is_one(g1, g2)),
     ]

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from protocol.field import R
-from prover.backend import msm_g1, msm_g2
+from prover.backend import Bases, msm_g1, msm_g2, prepare_g1, prepare_g2
 from prover.errors import FormatError, InvalidProofError, KeyMismatchError
 from prover.formats.field_arrays import first_not_below
 from prover.formats.files import AnyPath
@@ -33,7 +33,7 @@ from prover.r1cs import SparseMatrix
 
 @dataclass(frozen=True, eq=False)
 class ProvingKey:
-    """A key as the prover uses it. Point arrays: Montgomery limbs, aligned, in memory.
+    """A key as the prover uses it. Point arrays: Montgomery limbs, in memory, prepared for the CPU at hand.
 
     bases_a, bases_b1: (n_vars + 2, 8) and bases_b2: (n_vars + 2, 16) end with the constant term's point and delta;
     bases_c: C points, then H points, (n_private + domain, 8). a, b: as in ZKey.
@@ -43,10 +43,10 @@ class ProvingKey:
     n_public: int
     a: SparseMatrix
     b: SparseMatrix
-    bases_a: np.ndarray
-    bases_b1: np.ndarray
-    bases_b2: np.ndarray
-    bases_c: np.ndarray
+    bases_a: Bases
+    bases_b1: Bases
+    bases_b2: Bases
+    bases_c: Bases
     delta_g1: np.ndarray
     verifier: Verifier
 
@@ -58,21 +58,25 @@ class ProvingKey:
     @classmethod
     def from_zkey(cls, zkey: ZKey) -> "ProvingKey":
         """Prepare a key that was read or just made; raises FormatError as `load` does."""
-        key = cls(
+        verifier = Verifier(VerificationKey.from_zkey(zkey))
+        bases_a = np.concatenate([zkey.points_a, zkey.alpha_g1[None], zkey.delta_g1[None]])
+        bases_b1 = np.concatenate([zkey.points_b1, zkey.beta_g1[None], zkey.delta_g1[None]])
+        bases_b2 = np.concatenate([zkey.points_b2, zkey.beta_g2[None], zkey.delta_g2[None]])
+        bases_c = np.concatenate([zkey.points_c, zkey.points_h])
+        if not (all(map(g1_on_curve, (bases_a, bases_b1, bases_c))) and g2_on_curve(bases_b2)):
+            raise FormatError("the proving key holds a point that is not on its curve; fetch or make the key again")
+        return cls(
             n_vars=zkey.n_vars,
             n_public=zkey.n_public,
             a=zkey.a,
             b=zkey.b,
-            bases_a=np.concatenate([zkey.points_a, zkey.alpha_g1[None], zkey.delta_g1[None]]),
-            bases_b1=np.concatenate([zkey.points_b1, zkey.beta_g1[None], zkey.delta_g1[None]]),
-            bases_b2=np.concatenate([zkey.points_b2, zkey.beta_g2[None], zkey.delta_g2[None]]),
-            bases_c=np.concatenate([zkey.points_c, zkey.points_h]),
+            bases_a=prepare_g1(bases_a),
+            bases_b1=prepare_g1(bases_b1),
+            bases_b2=prepare_g2(bases_b2),
+            bases_c=prepare_g1(bases_c),
             delta_g1=zkey.delta_g1,
-            verifier=Verifier(VerificationKey.from_zkey(zkey)),
+            verifier=verifier,
         )
-        if not (all(map(g1_on_curve, (key.bases_a, key.bases_b1, key.bases_c))) and g2_on_curve(key.bases_b2)):
-            raise FormatError("the proving key holds a point that is not on its curve; fetch or make the key again")
-        return key
 
     @property
     def verification_key(self) -> VerificationKey:
@@ -89,8 +93,8 @@ def prove(
     """Prove that `witness`, uint64 (wires, 4), plain and canonical, satisfies the circuit of `key`.
 
     r and s come from the operating system's random source, so no two proofs are alike and a proof tells nothing about
-    the witness. The proof has been verified when it is returned. threads: default one a CPU. phase_done: called with the
-    name of each phase as it ends, for those who time them.
+    the witness. The proof has been verified when it is returned. threads: default one a CPU. phase_done: called with
+    the name of each phase as it ends, for those who time them.
 
     Raises KeyMismatchError for a witness of another circuit or not of this form, and InvalidProofError when the proof
     does not verify: then the witness breaks a constraint, or the key is damaged.

@@ -41,7 +41,7 @@ def _window_sum(bases, digits, buckets, sums, row, like, start, stop):
 
 
 @kernel
-def _combine(sums, windows, parts, window_bits, like, result):
+def combine_windows(sums, windows, parts, window_bits, like, result):
     """Row 0 of `result` = the affine sum over windows j of 2^(window_bits * j) * (sum of the parts of window j)."""
     total = infinity(like)
     for window in range(windows - 1, -1, -1):
@@ -89,7 +89,7 @@ def _msm(
         ],
         threads,
     )
-    _combine(sums, plan.windows, plan.parts, plan.window_bits, group_marker(width), result)
+    combine_windows(sums, plan.windows, plan.parts, plan.window_bits, group_marker(width), result)
     return result[0]
 
 

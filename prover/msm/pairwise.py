@@ -53,7 +53,7 @@ def _count_pairs(bucket_of, count):
 
 
 @kernel
-def _denominator(x1, y1, x2, y2):
+def denominator(x1, y1, x2, y2):
     """What the sum of two points has to be divided by; one where nothing is divided."""
     first_is_infinity = is_zero(x1) and is_zero(y1)
     second_is_infinity = is_zero(x2) and is_zero(y2)
@@ -66,7 +66,7 @@ def _denominator(x1, y1, x2, y2):
 
 
 @kernel
-def _affine_sum(x1, y1, x2, y2, inverse_denominator):
+def affine_sum(x1, y1, x2, y2, inverse_denominator):
     """(x1, y1) + (x2, y2), whatever the two are, given the inverse of their denominator."""
     if is_zero(x1) and is_zero(y1):
         return x2, y2
@@ -100,10 +100,10 @@ def _add_pairs(points, bucket_of, count, sums, starts, scratch, like):
         x, y = load(points, i, 0, like), load(points, i, 1, like)
         i += 1
         if i < count and bucket_of[i] == bucket:
-            denominator = _denominator(x, y, load(points, i, 0, like), load(points, i, 1, like))
-            store(scratch, total, 0, denominator)
+            gap = denominator(x, y, load(points, i, 0, like), load(points, i, 1, like))
+            store(scratch, total, 0, gap)
             store(scratch, total, 1, product)
-            product = mul(product, denominator)
+            product = mul(product, gap)
             i += 1
         else:
             store(sums, total, 0, x)
@@ -117,7 +117,7 @@ def _add_pairs(points, bucket_of, count, sums, starts, scratch, like):
         if starts[j + 1] - i == 2:
             x1, y1 = load(points, i, 0, like), load(points, i, 1, like)
             x2, y2 = load(points, i + 1, 0, like), load(points, i + 1, 1, like)
-            x3, y3 = _affine_sum(x1, y1, x2, y2, mul(shared, load(scratch, j, 1, like)))
+            x3, y3 = affine_sum(x1, y1, x2, y2, mul(shared, load(scratch, j, 1, like)))
             shared = mul(shared, load(scratch, j, 0, like))
             store(sums, j, 0, x3)
             store(sums, j, 1, y3)

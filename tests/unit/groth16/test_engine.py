@@ -68,7 +68,7 @@ def test_a_witness_changed_afterwards_is_unsatisfied_and_not_just_unproved(engin
 
 
 def test_a_good_witness_and_a_damaged_key_are_an_invalid_proof(circuit, key):
-    damaged = ProvingKey(**{**vars(key), "bases_c": key.bases_c[::-1].copy()})
+    damaged = ProvingKey(**{**vars(key), "bases_a": key.bases_b1})
     witness = Engine(circuit, damaged).solve({"result": 35, "left": 5, "right": 7})
     with pytest.raises(InvalidProofError, match="key is damaged"):
         Engine(circuit, damaged).prove(witness)
