@@ -1,7 +1,6 @@
 """The `gelap` command: mounts each package's commands and loads a package only when its command is used."""
 
 import importlib
-from importlib.metadata import version
 from typing import Annotated, Any, NamedTuple
 
 import typer
@@ -74,6 +73,8 @@ app = typer.Typer(cls=MountedGroup, no_args_is_help=True, add_completion=False, 
 
 def show_version(wanted: bool) -> None:
     if wanted:
+        from importlib.metadata import version
+
         typer.echo(f"gelap {version('gelap')}")
         raise typer.Exit
 

@@ -3,9 +3,6 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
 # (what is being done, steps finished, steps in all)
 Reporter = Callable[[str, int, int], None]
 
@@ -17,6 +14,10 @@ def silent(activity: str, done: int, total: int) -> None:
 @contextmanager
 def on_terminal(title: str) -> Iterator[Reporter]:
     """Draw one progress bar on stderr; plain lines when stderr is not a terminal, so logs stay readable."""
+    # Drawing libraries take as long to import as some commands take to run.
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
     console = Console(stderr=True, highlight=False)
     if not console.is_terminal:
         yield lambda activity, done, total: console.print(f"{title}: {activity} ({done}/{total})", markup=False)

@@ -1,28 +1,19 @@
-"""`gelap ptau`, `gelap setup`, `gelap prove` and `gelap verify`."""
+"""`gelap ptau`, `gelap setup`, `gelap prove` and `gelap verify`.
+
+Each command imports what it needs when it runs: a proof takes a few tenths of a second, and must not wait for the
+modules of the setup.
+"""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from prover.command import FAILED, reported_errors
-from prover.errors import InputError
-from prover.formats.proof import read_proof, read_public, write_proof, write_public
-from prover.formats.ptau import read_ptau
-from prover.formats.r1cs import read_r1cs
-from prover.formats.verification_key import read_verification_key, write_verification_key
-from prover.formats.wtns import read_wtns
-from prover.formats.zkey import write_zkey
-from prover.groth16 import setup as groth16_setup
-from prover.groth16.ceremony import MAX_POWER, new_powers_of_tau
-from prover.groth16.prove import ProvingKey
-from prover.groth16.prove import prove as groth16_prove
-from prover.groth16.verification_key import verification_key
-from prover.groth16.verify import verify as groth16_verify
-from prover.limbs import from_limbs
 from prover.progress import on_terminal
-from prover.r1cs import R1CS
-from prover.statements import registry
+
+if TYPE_CHECKING:
+    from prover.r1cs import R1CS
 
 ptau = typer.Typer(no_args_is_help=True, add_completion=False, help="Make powers of tau (development only).")
 
@@ -34,7 +25,7 @@ def _ptau() -> None:
 
 @ptau.command()
 def new(
-    power: Annotated[int, typer.Argument(min=1, max=MAX_POWER, help="Circuits up to 2^POWER constraints.")],
+    power: Annotated[int, typer.Argument(min=1, max=20, help="Circuits up to 2^POWER constraints.")],
     file: Annotated[Path, typer.Argument(help="The .ptau file to write, prepared for phase 2.")],
 ) -> None:
     """Make powers of tau on this machine, FOR DEVELOPMENT ONLY.
@@ -42,6 +33,8 @@ def new(
     Whoever runs this could keep its secret and forge proofs under every key made from the file. For anything of value
     take the file of a public ceremony instead.
     """
+    from prover.groth16.ceremony import new_powers_of_tau
+
     typer.echo(
         "These powers of tau are for DEVELOPMENT ONLY: whoever makes them could forge proofs. "
         "For anything of value take the file of a public ceremony.",
@@ -67,15 +60,25 @@ def setup(
     One phase-2 contribution is added. With nobody else's, whoever runs this could forge proofs: let independent people
     contribute (`snarkjs zkey contribute`) before using the key for anything of value.
     """
+    from prover.formats.ptau import read_ptau
+    from prover.formats.verification_key import write_verification_key
+    from prover.formats.zkey import write_zkey
+    from prover.groth16 import setup as groth16
+    from prover.groth16.verification_key import verification_key
+
     with reported_errors(), on_terminal("setup") as progress:
         constraints = _constraints(r1cs, circuit)
-        key = groth16_setup.setup(constraints, read_ptau(ptau), progress)
+        key = groth16.setup(constraints, read_ptau(ptau), progress)
         write_zkey(out, key)
         if vkey is not None:
             write_verification_key(vkey, verification_key(key))
 
 
-def _constraints(r1cs: Path | None, circuit: str | None) -> R1CS:
+def _constraints(r1cs: Path | None, circuit: str | None) -> "R1CS":
+    from prover.errors import InputError
+    from prover.formats.r1cs import read_r1cs
+    from prover.statements import registry
+
     if r1cs is not None and circuit is None:
         return read_r1cs(r1cs)
     if circuit is not None and r1cs is None:
@@ -90,10 +93,15 @@ def prove(
     public: Annotated[Path, typer.Option(help="The public inputs to write, as JSON.")],
 ) -> None:
     """Prove a witness with a proving key; the proof is verified before it is written."""
+    from prover.formats.proof import write_proof, write_public
+    from prover.formats.wtns import read_wtns
+    from prover.groth16 import prove as groth16
+    from prover.limbs import from_limbs
+
     with reported_errors():
         witness = read_wtns(wtns)
-        key = ProvingKey.load(zkey)
-        made = groth16_prove(key, witness)
+        key = groth16.ProvingKey.load(zkey)
+        made = groth16.prove(key, witness)
         write_public(public, from_limbs(witness[1 : key.n_public + 1]))
         write_proof(proof, made)
 
@@ -104,8 +112,12 @@ def verify(
     public: Annotated[Path, typer.Option(help="The public inputs, as JSON.")],
 ) -> None:
     """Verify a proof: exit code 0 when valid, 1 when invalid, 2 when a file is malformed or does not fit the others."""
+    from prover.formats.proof import read_proof, read_public
+    from prover.formats.verification_key import read_verification_key
+    from prover.groth16 import verify as groth16
+
     with reported_errors():
-        valid = groth16_verify(read_verification_key(vkey), read_public(public), read_proof(proof))
+        valid = groth16.verify(read_verification_key(vkey), read_public(public), read_proof(proof))
     typer.echo("valid" if valid else "invalid")
     if not valid:
         raise typer.Exit(FAILED)

@@ -41,10 +41,20 @@ def fq2_constant(value: _Complex) -> tuple[Limbs, Limbs]:
 XI = (9, 1)
 ONE = np.zeros(SHAPE, dtype=np.uint64)
 ONE[0, :4] = FQ_ONE
-# Row 6 (k - 1) + i: xi^(i (q^k - 1) / 6), by which the k-th Frobenius power multiplies the coefficient of w^i.
-_FROBENIUS = np.array(
-    [fq2_constant(complex_power(XI, i * (Q**k - 1) // 6)) for k in (1, 2, 3) for i in range(6)], dtype=np.uint64
-).reshape(18, 8)
+
+
+def _frobenius_factors() -> list[_Complex]:
+    """xi^(i (q^k - 1) / 6) at place 6 (k - 1) + i, by which the k-th Frobenius power multiplies w^i's coefficient."""
+    root = complex_power(XI, (Q - 1) // 6)
+    once = [complex_power(root, i) for i in range(6)]
+    # q^k - 1 = (q - 1) + q (q^(k-1) - 1), and the q-th power is the conjugate.
+    twice = [_complex_product(a, (a[0], -a[1])) for a in once]
+    thrice = [_complex_product(a, (b[0], -b[1])) for a, b in zip(once, twice, strict=True)]
+    return [*once, *twice, *thrice]
+
+
+FROBENIUS_FACTORS = _frobenius_factors()
+_FROBENIUS = np.array([fq2_constant(factor) for factor in FROBENIUS_FACTORS], dtype=np.uint64).reshape(18, 8)
 
 
 @kernel

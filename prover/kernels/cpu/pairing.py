@@ -9,6 +9,7 @@ curves" (2009).
 """
 
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -30,8 +31,8 @@ from prover.kernels.cpu.coordinate import (
 )
 from prover.kernels.cpu.curve import add_affine, add_points, double_point, infinity, load_point, store_point
 from prover.kernels.cpu.field import fq_mul, fq_neg, montgomery
-from prover.kernels.cpu.fq12 import XI, complex_power, fq2_constant
-from prover.kernels.cpu.threads import default_threads, run_all
+from prover.kernels.cpu.fq12 import fq2_constant
+from prover.kernels.cpu.threads import default_threads, run_all, run_ranges
 
 X = 4965661367192848881
 
@@ -46,8 +47,8 @@ def _non_adjacent_form(value: int) -> list[int]:
 
 
 _LOOP = np.array(_non_adjacent_form(6 * X + 2), dtype=np.int8)
-_TWIST_X, _TWIST_Y = (fq2_constant(complex_power(XI, (Q - 1) // k)) for k in (3, 2))
-_TWIST_XX = fq2_constant(complex_power(XI, (Q * Q - 1) // 3))
+# xi^((q - 1) / 3), xi^((q - 1) / 2) and xi^((q^2 - 1) / 3)
+_TWIST_X, _TWIST_Y, _TWIST_XX = (fq2_constant(fq12.FROBENIUS_FACTORS[place]) for place in (2, 3, 6 + 2))
 _B_G1 = montgomery(3, Q)
 # 3 / xi = 3 (9 - i) / 82
 _B_G2 = fq2_constant((27 * pow(82, -1, Q) % Q, -3 * pow(82, -1, Q) % Q))
@@ -295,14 +296,20 @@ def pairing(g1: np.ndarray, g2: np.ndarray) -> np.ndarray:
     return _pairing_product(g1, g2, 1)[[0, 2, 4, 1, 3, 5]].reshape(12, 4)
 
 
+def _on_curve(points: np.ndarray, b: Any) -> bool:
+    found = []
+    run_ranges(lambda start, stop: found.append(_all_on_curve(points[start:stop], b)), len(points))
+    return all(found)
+
+
 def g1_on_curve(points: np.ndarray) -> bool:
     """Do all points, uint64 (n, 8) in Montgomery form, lie on the curve? Infinity does. The whole curve is G1."""
-    return bool(_all_on_curve(as_rows(points, 8), _B_G1))
+    return _on_curve(as_rows(points, 8), _B_G1)
 
 
 def g2_on_curve(points: np.ndarray) -> bool:
     """Do all points, uint64 (n, 16) in Montgomery form, lie on the twist? Infinity does. See also `g2_in_subgroup`."""
-    return bool(_all_on_curve(as_rows(points, 16), _B_G2))
+    return _on_curve(as_rows(points, 16), _B_G2)
 
 
 def g2_in_subgroup(points: np.ndarray) -> bool:
