@@ -4,10 +4,12 @@ A row's sum of value_k * P_k has a handful of terms, so Pippenger's buckets woul
 multiplications would double 254 times a term. Instead each base's multiples 2^(cj) * P are computed once for
 all rows, and a row throws them into one set of buckets whatever their window: 254 / c additions a term, and two a
 bucket at the end (Yao, "On the evaluation of powers", 1976, with signed digits). A value near r is replaced by its
-opposite, so 1, -1 and powers of two cost one addition.
+opposite. The matrices of a circuit hold little but 1 and -1: values that fit into one window are added on their own,
+so that only the bases of the others need multiples.
 """
 
 import itertools
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -32,6 +34,8 @@ from prover.msm.plan import windows_for
 # Multiples of the bases that are kept at a time; more windows than fit are done in turns.
 _MULTIPLES_BYTES = 256 << 20
 _MAX_WINDOW_BITS = 8
+# Values below this fit into one window, whose signed digits go up to 2^(bits - 1).
+_SMALL = 1 << (_MAX_WINDOW_BITS - 1)
 _HALF_R = field.limb_tuple((R - 1) // 2)
 
 
@@ -67,9 +71,10 @@ def _add_rows(row_ptr, index, digits, multiples, sums, window_bits, like, start,
     """
     bases = multiples.shape[0] // digits.shape[0]
     buckets = np.empty((1 << (window_bits - 1), sums.shape[1]), dtype=np.uint64)
+    for bucket in range(buckets.shape[0]):
+        store(buckets, bucket, 2, zero(like))
     for row in range(start, stop):
-        for bucket in range(buckets.shape[0]):
-            store(buckets, bucket, 2, zero(like))
+        highest = np.int64(0)
         for k in range(row_ptr[row], row_ptr[row + 1]):
             for window in range(digits.shape[0]):
                 digit = np.int64(digits[window, k])
@@ -78,13 +83,16 @@ def _add_rows(row_ptr, index, digits, multiples, sums, window_bits, like, start,
                 place = window * bases + np.int64(index[k])
                 x, y = load(multiples, place, 0, like), load(multiples, place, 1, like)
                 chosen = abs(digit) - 1
+                if chosen >= highest:
+                    highest = chosen + 1
                 point = add_affine(load_point(buckets, chosen, like), x, neg(y) if digit < 0 else y)
                 store_point(buckets, chosen, point)
         running = infinity(like)
         total = load_point(sums, row, like)
-        for bucket in range(buckets.shape[0] - 1, -1, -1):
+        for bucket in range(highest - 1, -1, -1):
             if not is_zero(load(buckets, bucket, 2, like)):
                 running = add_points(running, load_point(buckets, bucket, like))
+                store(buckets, bucket, 2, zero(like))
             total = add_points(total, running)
         store_point(sums, row, total)
 
@@ -108,29 +116,67 @@ class _Multiples:
     """2^(window_bits * j) * bases, for one window after the other."""
 
     def __init__(self, bases: np.ndarray, window_bits: int, threads: int) -> None:
-        self._next = bases
+        self._bases = bases
+        self._last: np.ndarray | None = None
         self._window_bits = window_bits
         self._threads = threads
-        self._like = group_marker(bases.shape[1])
-        self._scratch = np.empty((len(bases), 2 * bases.shape[1]), dtype=np.uint64)
 
     def take(self, windows: int) -> np.ndarray:
         """The multiples for the next `windows` windows, one after the other: (windows * bases, width)."""
-        bases = self._next
-        out = np.empty((windows + 1, *bases.shape), dtype=np.uint64)
-        out[0] = bases
-        for window in range(1, windows + 1):
-            work = partial(_double_bases, read_only(out[window - 1]), self._window_bits, out[window], self._scratch)
-            run_ranges(partial(work, self._like), len(bases), self._threads, least=256)
-        self._next = out[windows]
-        return out[:windows].reshape(-1, bases.shape[1])
+        out = np.empty((windows, *self._bases.shape), dtype=np.uint64)
+        for window in range(windows):
+            if self._last is None:
+                out[window] = self._bases
+            else:
+                self._double(self._last, out[window])
+            self._last = out[window]
+        return out.reshape(-1, self._bases.shape[1])
+
+    def _double(self, bases: np.ndarray, out: np.ndarray) -> None:
+        width = bases.shape[1]
+        scratch = np.empty((len(bases), 2 * width), dtype=np.uint64)
+        work = partial(_double_bases, read_only(bases), self._window_bits, out, scratch, group_marker(width))
+        run_ranges(work, len(bases), self._threads, least=256)
+
+
+@dataclass(frozen=True)
+class _Entries:
+    """Some entries of the matrix: values are short, and `negated` tells which stand for their opposites."""
+
+    row_ptr: np.ndarray
+    index: np.ndarray
+    values: np.ndarray
+    negated: np.ndarray
+
+    def only(self, chosen: np.ndarray) -> "_Entries":
+        """Those where `chosen` is true."""
+        row_ptr = np.concatenate([[0], np.cumsum(chosen)])[self.row_ptr]
+        return _Entries(row_ptr, self.index[chosen], self.values[chosen], self.negated[chosen])
+
+
+def _add_entries(entries: _Entries, bases: np.ndarray, sums: np.ndarray, window_bits: int, threads: int) -> None:
+    """Add value * base of every entry to its row of `sums`, in windows of `window_bits`."""
+    used, index = np.unique(entries.index, return_inverse=True)
+    digits = signed_digits(entries.values, window_bits, threads)
+    digits[:, entries.negated] *= -1
+    digits = digits[: 1 + max(np.flatnonzero(digits.any(axis=1)), default=0)]
+    bases = bases[used]
+    multiples = _Multiples(bases, window_bits, threads)
+    turn = max(1, _MULTIPLES_BYTES // bases.nbytes)
+    row_ptr, index = read_only(entries.row_ptr), read_only(index.astype(np.uint32))
+    like = group_marker(bases.shape[1])
+    for first in range(0, len(digits), turn):
+        some_digits = digits[first : first + turn]
+        some_multiples = multiples.take(len(some_digits))
+        add_rows = partial(_add_rows, row_ptr, index, some_digits, some_multiples, sums, window_bits, like)
+        run_all([partial(add_rows, *bounds) for bounds in _balanced(row_ptr, 8 * threads)], threads)
 
 
 def _sparse_combination(
     row_ptr: np.ndarray, index: np.ndarray, value: np.ndarray, bases: np.ndarray, width: int, threads: int | None
 ) -> np.ndarray:
     bases, values = as_rows(bases, width), np.array(as_rows(value, 4))
-    row_ptr = read_only(np.asarray(row_ptr, dtype=np.int64))
+    row_ptr = np.asarray(row_ptr, dtype=np.int64)
     index = np.asarray(index, dtype=np.uint32)
     if len(index) != len(values) or row_ptr[0] != 0 or row_ptr[-1] != len(index) or np.any(np.diff(row_ptr) < 0):
         raise ValueError("row_ptr, index and value do not describe one sparse matrix")
@@ -138,31 +184,21 @@ def _sparse_combination(
         raise ValueError("a matrix entry refers to a base that is not there")
     threads = threads or default_threads()
     rows = len(row_ptr) - 1
-    out = np.zeros((rows, width), dtype=np.uint64)
-    if not len(index):
-        return out
-
-    used, index = np.unique(index, return_inverse=True)
-    index = read_only(index.astype(np.uint32))
-    bases = bases[used]
+    sums = np.zeros((rows, 2 * width), dtype=np.uint64)
     negated = np.empty(len(values), dtype=np.bool_)
     _make_short(values, negated)
-    window_bits = _window_bits(rows, len(index), len(bases))
-    digits = signed_digits(values, window_bits, threads)
-    digits[:, negated] *= -1
-    digits = digits[: 1 + max(np.flatnonzero(digits.any(axis=1)), default=0)]
+    entries = _Entries(row_ptr, index, values, negated)
+    small = ~values[:, 1:].any(axis=1) & (values[:, 0] < _SMALL)
 
-    like = group_marker(width)
-    sums = np.zeros((rows, 2 * width), dtype=np.uint64)
-    multiples = _Multiples(bases, window_bits, threads)
-    turn = max(1, _MULTIPLES_BYTES // bases.nbytes)
-
-    for first in range(0, len(digits), turn):
-        some_digits = digits[first : first + turn]
-        some_multiples = multiples.take(len(some_digits))
-        add_rows = partial(_add_rows, row_ptr, index, some_digits, some_multiples, sums, window_bits, like)
-        run_all([partial(add_rows, *bounds) for bounds in _balanced(row_ptr, 8 * threads)], threads)
-    run_ranges(partial(to_affine, sums, out, like), rows, threads)
+    if small.any():
+        _add_entries(entries.only(small), bases, sums, _MAX_WINDOW_BITS, threads)
+    if not small.all():
+        long = entries.only(~small)
+        busy_rows = int(np.count_nonzero(np.diff(long.row_ptr)))
+        window_bits = _window_bits(busy_rows, len(long.index), len(np.unique(long.index)))
+        _add_entries(long, bases, sums, window_bits, threads)
+    out = np.zeros((rows, width), dtype=np.uint64)
+    run_ranges(partial(to_affine, sums, out, group_marker(width)), rows, threads)
     return out
 
 
