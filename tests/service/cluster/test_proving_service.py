@@ -2,6 +2,7 @@
 
 import itertools
 import threading
+import time
 import uuid
 
 import grpc
@@ -133,8 +134,8 @@ def test_a_running_job_can_be_cancelled_and_its_result_is_dropped(alice, running
     assert alice.job(job.id).proof is None
 
 
-def test_waiting_for_a_job_that_is_cancelled_ends(alice):
-    statement = square(pause=1500)
+def test_waiting_for_a_job_that_is_cancelled_ends(alice, running):
+    statement = square(pause=5000)
     caught = []
 
     def wait():
@@ -146,6 +147,9 @@ def test_waiting_for_a_job_that_is_cancelled_ends(alice):
     job = alice.submit("square", *statement)
     thread = threading.Thread(target=wait)
     thread.start()
+    # Both requests are at the gateway, for the one job, before it is cancelled.
+    while running.logs().count(f'"job taken in", "job": "{job.id}"') < 2:
+        time.sleep(0.02)
     list(itertools.takewhile(lambda seen: seen.state is JobState.QUEUED, alice.watch(job.id)))
     alice.cancel(job.id)
     thread.join(10)
