@@ -1,0 +1,75 @@
+"""Kernels let other threads run: a worker keeps its leases and answers while it proves."""
+
+import importlib
+import pkgutil
+import threading
+import time
+
+import pytest
+from numba.core.dispatcher import Dispatcher
+
+import prover
+from prover.engine import Engine
+from prover.keys import default_directory, ensure_keys
+from tests.unit.circuit.sample_statements import honest_spend
+
+LARGEST_GAP_SECONDS = 1.0
+
+
+def test_every_kernel_releases_the_interpreter():
+    names = [module.name for module in pkgutil.walk_packages(prover.__path__, "prover.")]
+    values = [value for name in names for value in vars(importlib.import_module(name)).values()]
+    kernels = {id(value): value for value in values if isinstance(value, Dispatcher)}.values()
+    assert len(kernels) > 30
+    holding = [kernel.py_func.__qualname__ for kernel in kernels if not kernel.targetoptions.get("nogil")]
+    assert holding == []
+
+
+class Heart:
+    """A thread that wakes up every few milliseconds and notes when."""
+
+    def __init__(self) -> None:
+        self._beats = [time.perf_counter()]
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._beat)
+
+    def _beat(self) -> None:
+        while not self._stopped.wait(0.005):
+            self._beats.append(time.perf_counter())
+
+    def __enter__(self) -> "Heart":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        self._beats.append(time.perf_counter())
+        self._stopped.set()
+        self._thread.join()
+
+    @property
+    def largest_gap(self) -> float:
+        return max(later - earlier for earlier, later in zip(self._beats, self._beats[1:], strict=False))
+
+
+def test_a_heart_that_cannot_beat_is_noticed():
+    with Heart() as heart:
+        # One call into C that keeps the interpreter to itself, as a kernel without `nogil` would.
+        start = time.perf_counter()
+        pow(3, 1_000_000)
+        held = time.perf_counter() - start
+    assert heart.largest_gap > held / 2
+
+
+@pytest.fixture(scope="module")
+def spend() -> Engine:
+    manifest = ensure_keys(default_directory(), ["spend"])
+    engine = Engine.load("spend", manifest.zkey_path("spend_2x2"))
+    engine.warm_up()
+    return engine
+
+
+def test_other_threads_keep_running_during_a_proof(spend):
+    with Heart() as heart:
+        witness = spend.solve(honest_spend())
+        spend.prove(witness)
+    assert heart.largest_gap < LARGEST_GAP_SECONDS
