@@ -2,22 +2,26 @@
 
 `fixed_base_*` multiplies one base by many scalars with a table of d * 2^(cj) * base for every window j and digit d, so
 a product costs one addition a window and no doubling (Brickell, Gordon, McCurley, Wilson, "Fast exponentiation with
-precomputation", 1992). `scale_points_*` multiplies many points by one scalar in non-adjacent form.
+precomputation", 1992). `scale_points_*` multiplies many points by one scalar in non-adjacent form, in G1 by halves (see
+`prover.msm.endomorphism`).
 `sparse_combination_*` is told in `prover.msm.sparse`.
 """
 
+import itertools
 from functools import partial
 from typing import Any
 
 import numpy as np
 
-from protocol.field import R
+from protocol.field import Q, R
 from prover.kernels.cpu import kernel
 from prover.kernels.cpu.arrays import as_rows
-from prover.kernels.cpu.coordinate import group_marker, is_zero, load, neg
+from prover.kernels.cpu.coordinate import group_marker, is_zero, load, mul, neg
 from prover.kernels.cpu.curve import add_affine, double_point, infinity, store_point, to_affine
+from prover.kernels.cpu.field import montgomery
 from prover.kernels.cpu.threads import default_threads, run_all
 from prover.msm.digits import signed_digits
+from prover.msm.endomorphism import BETA, split
 from prover.msm.plan import windows_for
 from prover.msm.sparse import sparse_combination_g1, sparse_combination_g2
 
@@ -34,6 +38,7 @@ __all__ = [
 _MAX_TABLE_BITS = 12
 # Points that share one inversion, and one task.
 _CHUNK = 4096
+_BETA = montgomery(BETA, Q)
 
 
 @kernel
@@ -72,19 +77,23 @@ def _multiply_base(table, digits, out, scratch, like, start, stop):
 
 
 @kernel
-def _multiply_points(points, signs, out, scratch, like, start, stop):
-    """Rows start .. stop-1 of `out`: each point times the scalar whose signed bits, highest first, are `signs`."""
+def _multiply_points(points, signs, root, out, scratch, like, start, stop):
+    """Rows start .. stop-1 of `out`: each point times the scalar that `signs` stands for.
+
+    signs: int8 (digits, 2), signed bits, highest first: how often to add (x, y) and its image (root * x, y).
+    """
     for i in range(start, stop):
         x, y = load(points, i, 0, like), load(points, i, 1, like)
+        image_x = mul(root, x)
         minus_y = neg(y)
         total = infinity(like)
-        for sign in signs:
+        for k in range(signs.shape[0]):
             if not is_zero(total[2]):
                 total = double_point(total)
-            if sign > 0:
-                total = add_affine(total, x, y)
-            elif sign < 0:
-                total = add_affine(total, x, minus_y)
+            if signs[k, 0] != 0:
+                total = add_affine(total, x, y if signs[k, 0] > 0 else minus_y)
+            if signs[k, 1] != 0:
+                total = add_affine(total, image_x, y if signs[k, 1] > 0 else minus_y)
         store_point(scratch, i - start, total)
     to_affine(scratch, out[start:stop], like, 0, stop - start)
 
@@ -135,22 +144,25 @@ def fixed_base_g2(base: np.ndarray, scalars: np.ndarray, threads: int | None = N
     return _fixed_base(base, scalars, 16, threads)
 
 
-def _signed_bits(scalar: int) -> np.ndarray:
-    """int8: the non-adjacent form of a scalar, highest first; on average a third of the digits are not zero."""
-    signs = []
-    while scalar:
-        sign = 2 - scalar % 4 if scalar & 1 else 0
-        signs.append(sign)
-        scalar = (scalar - sign) // 2
-    return np.array(signs[::-1], dtype=np.int8)
+def _signed_bits(*scalars: int) -> np.ndarray:
+    """int8 (digits, scalars): non-adjacent forms, highest first; on average a third of the digits are not zero."""
+    forms = []
+    for scalar in scalars:
+        signs = []
+        while scalar:
+            sign = 2 - scalar % 4 if scalar & 1 else 0
+            signs.append(sign)
+            scalar = (scalar - sign) // 2
+        forms.append(signs)
+    digits = itertools.zip_longest(*forms, fillvalue=0)
+    return np.array(list(digits), dtype=np.int8).reshape(-1, len(scalars))[::-1].copy()
 
 
-def _scale_points(points: np.ndarray, scalar: int, width: int, threads: int | None) -> np.ndarray:
+def _scale_points(points: np.ndarray, signs: np.ndarray, root: tuple, width: int, threads: int | None) -> np.ndarray:
     points = as_rows(points, width)
-    signs = _signed_bits(scalar % R)
     out = np.empty_like(points)
     _in_chunks(
-        lambda scratch, like, start, stop: _multiply_points(points, signs, out, scratch, like, start, stop),
+        lambda scratch, like, start, stop: _multiply_points(points, signs, root, out, scratch, like, start, stop),
         len(points),
         width,
         threads,
@@ -160,9 +172,10 @@ def _scale_points(points: np.ndarray, scalar: int, width: int, threads: int | No
 
 def scale_points_g1(points: np.ndarray, scalar: int, threads: int | None = None) -> np.ndarray:
     """scalar * points[i] in G1: uint64 (n, 8), affine; `scalar` is an integer, taken modulo r."""
-    return _scale_points(points, scalar, 8, threads)
+    return _scale_points(points, _signed_bits(*split(scalar % R)), _BETA, 8, threads)
 
 
 def scale_points_g2(points: np.ndarray, scalar: int, threads: int | None = None) -> np.ndarray:
     """scalar * points[i] in G2: uint64 (n, 16), affine; `scalar` is an integer, taken modulo r."""
-    return _scale_points(points, scalar, 16, threads)
+    # An image that is never added.
+    return _scale_points(points, _signed_bits(scalar % R, 0), group_marker(16), 16, threads)

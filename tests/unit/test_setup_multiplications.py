@@ -7,11 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from protocol.field import R
+from protocol.field import Q, R
 from prover.kernels.cpu import points
 from prover.limbs import to_limbs
-from prover.msm import fixed_base, sparse
+from prover.msm import endomorphism, fixed_base, sparse
 from prover.msm.cpu import msm_g1, msm_g2
 
 
@@ -77,6 +79,21 @@ def test_multiples_of_infinity_are_infinity(group):
 def test_scaling_multiplies_every_point_also_infinity(group, scalar):
     logs = [0, 1, 7, R - 7, 99]
     assert np.array_equal(group.scale(group.multiples(logs), scalar), group.multiples([scalar * log for log in logs]))
+
+
+def test_the_endomorphism_multiplies_by_its_eigenvalue():
+    assert pow(endomorphism.LAMBDA, 3, R) == 1 != endomorphism.LAMBDA
+    for log in (1, 5, R - 7):
+        (point,) = points.unpack_g1(GROUPS[0].multiples([log]))
+        image = points.pack_g1([(endomorphism.BETA * point[0] % Q, point[1])])
+        assert np.array_equal(GROUPS[0].multiples([endomorphism.LAMBDA * log]), image)
+
+
+@given(st.one_of(st.sampled_from(SCALARS), st.integers(0, R - 1)))
+def test_a_scalar_is_split_into_two_of_half_its_length(scalar):
+    first, second = endomorphism.split(scalar)
+    assert (first + second * endomorphism.LAMBDA - scalar) % R == 0
+    assert max(abs(first), abs(second)) < 2**128
 
 
 def _rows(lengths: list[int]) -> np.ndarray:
