@@ -1,6 +1,7 @@
 """The command's root: it lists everything and loads nothing it does not need."""
 
 import importlib
+import json
 import subprocess
 import sys
 
@@ -58,3 +59,20 @@ def test_version_prints_the_distribution_version():
     result = gelap("--version")
     assert result.returncode == 0
     assert result.stdout.strip() == f"gelap {version('gelap')}"
+
+
+def test_info_names_the_cpu_path_and_why(monkeypatch):
+    monkeypatch.setenv("GELAP_CPU_PATH", "scalar")
+    result = gelap("info", "--json")
+    assert result.returncode == 0, result.stderr
+    facts = json.loads(result.stdout)
+    assert facts["cpu path"] == "scalar: GELAP_CPU_PATH=scalar"
+    assert {"cpu", "gpu", "kernel cache", "circuits with keys"} <= set(facts)
+
+
+def test_info_refuses_an_unknown_cpu_path_in_one_line(monkeypatch):
+    monkeypatch.setenv("GELAP_CPU_PATH", "warp")
+    result = gelap("info")
+    assert result.returncode == 2
+    assert result.stderr.count("\n") == 1
+    assert "GELAP_CPU_PATH must be auto, ifma or scalar" in result.stderr

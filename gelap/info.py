@@ -1,0 +1,56 @@
+"""`gelap info`: what this machine proves with. What an operator is asked for first when something is slow."""
+
+import json
+from importlib.util import find_spec
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from gelap.settings import Settings
+from prover.command import reported_errors
+
+
+def info(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False) -> None:
+    """Show the CPU and the arithmetic chosen for it, the kernel cache, the proving keys, and the GPU if any."""
+    with reported_errors():
+        facts = gather()
+    if as_json:
+        typer.echo(json.dumps(facts, indent=2))
+        return
+    table = Table(show_header=False)
+    for name, value in facts.items():
+        table.add_row(name, ", ".join(value) if isinstance(value, list) else str(value))
+    Console(soft_wrap=True).print(table)
+
+
+def gather() -> dict[str, Any]:
+    """The facts by name. Raises ProverError when GELAP_CPU_PATH asks for what the CPU does not have."""
+    from bench.machine import describe
+    from prover.errors import FormatError
+    from prover.kernels.cache import KERNEL_FOLDER
+    from prover.kernels.paths import cpu_path
+    from prover.keys import read_manifest
+
+    machine = describe()
+    path = cpu_path()
+    keys = Settings().keys
+    try:
+        circuits = [f"{entry.name}{' (development)' * entry.development}" for entry in read_manifest(keys).circuits]
+    except FormatError:
+        circuits = ["none yet: `gelap keys make` makes development keys"]
+    return {
+        "gelap": machine["gelap"],
+        "python": machine["python"],
+        "numba": machine["numba"],
+        "cpu": f"{machine['cpu']}, {machine['usable_cores']} usable cores",
+        "cpu path": f"{path.name}: {path.reason}",
+        "gpu": "CuPy is installed, but no GPU backend exists yet"
+        if find_spec("cupy")
+        else "none: CuPy is not installed",
+        "kernel cache": str(KERNEL_FOLDER),
+        "compiled kernels": len(list(KERNEL_FOLDER.rglob("*.nbc"))),
+        "key directory": str(keys),
+        "circuits with keys": circuits,
+    }
