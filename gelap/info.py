@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from gelap.settings import Settings
 from prover.command import reported_errors
@@ -19,10 +19,10 @@ def info(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON do
     if as_json:
         typer.echo(json.dumps(facts, indent=2))
         return
-    table = Table(show_header=False)
+    table = Table("fact", Column("value", overflow="fold"), show_header=False)
     for name, value in facts.items():
         table.add_row(name, ", ".join(value) if isinstance(value, list) else str(value))
-    Console(soft_wrap=True).print(table)
+    Console().print(table)
 
 
 def gather() -> dict[str, Any]:
