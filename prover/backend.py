@@ -1,21 +1,25 @@
 """The one place that chooses which implementation runs the heavy steps of a proof.
 
 The prover takes these functions from here; their meaning is told where the portable ones are defined. On a CPU with
-AVX-512 IFMA sums of points are computed in eight lanes (`prover.msm.lanes`), else by portable machine code
-(`prover.msm.cpu`); `prover.kernels.paths` decides, and `GELAP_CPU_PATH` overrides it.
+AVX-512 IFMA sums of points and transforms are computed in eight lanes (`prover.msm.lanes`, `prover.ntt.lanes`), else by
+portable machine code (`prover.msm.cpu`, `prover.ntt.cpu`); `prover.kernels.paths` decides, and `GELAP_CPU_PATH`
+overrides it.
 """
 
 import numpy as np
 
+from prover.kernels.cpu import vector
 from prover.kernels.cpu.arrays import as_rows
 from prover.kernels.cpu.pairing import g1_on_curve, g2_in_subgroup, g2_on_curve, pairing_product_is_one
 from prover.kernels.cpu.points import G1_GENERATOR, G2_GENERATOR, pack_g1, pack_g2, unpack_g1
-from prover.kernels.cpu.vector import fr_from_mont, fr_mul_sub_vector, fr_mul_vector, fr_to_mont, sparse_multiply
+from prover.kernels.cpu.vector import fr_to_mont, sparse_multiply
+from prover.kernels.ifma import vector as lane_vector
 from prover.kernels.paths import cpu_path
 from prover.limbs import to_limbs
 from prover.msm import cpu, lanes
 from prover.msm.lanes import LaneBases
-from prover.ntt.cpu import extend_to_odd_coset
+from prover.ntt import cpu as portable_ntt
+from prover.ntt import lanes as lane_ntt
 from prover.progress import Reporter, silent
 
 __all__ = [
@@ -23,6 +27,8 @@ __all__ = [
     "Bases",
     "cpu_path",
     "extend_to_odd_coset",
+    "fr_mul_sub_plain",
+    "fr_mul_vector",
     "msm_g1",
     "msm_g2",
     "prepare_g1",
@@ -68,6 +74,29 @@ def msm_g2(bases: Bases, scalars: np.ndarray, threads: int | None = None) -> np.
     return cpu.msm_g2(bases, scalars, threads)
 
 
+def extend_to_odd_coset(values_mont: np.ndarray, threads: int | None = None) -> np.ndarray:
+    """Values of a polynomial on the domain -> on the odd coset: see `prover.ntt.cpu.extend_to_odd_coset`."""
+    if _in_lanes():
+        return lane_ntt.extend_to_odd_coset(values_mont, threads)
+    return portable_ntt.extend_to_odd_coset(values_mont, threads)
+
+
+def fr_mul_vector(a_mont: np.ndarray, b_mont: np.ndarray, threads: int | None = None) -> np.ndarray:
+    """Element by element a * b in F_r; (n, 4), Montgomery form in and out."""
+    if _in_lanes() and len(a_mont) % 8 == 0:
+        return lane_vector.fr_mul_vector(a_mont, b_mont, threads)
+    return vector.fr_mul_vector(a_mont, b_mont, threads)
+
+
+def fr_mul_sub_plain(
+    a_mont: np.ndarray, b_mont: np.ndarray, c_mont: np.ndarray, threads: int | None = None
+) -> np.ndarray:
+    """Element by element a * b - c in F_r; (n, 4), Montgomery form in, plain out."""
+    if _in_lanes() and len(a_mont) % 8 == 0:
+        return lane_vector.fr_mul_sub_plain(a_mont, b_mont, c_mont, threads)
+    return vector.fr_from_mont(vector.fr_mul_sub_vector(a_mont, b_mont, c_mont, threads), threads)
+
+
 def warm_up(progress: Reporter = silent) -> None:
     """Compile, or load from the cache, every kernel that a proof and its verification need.
 
@@ -79,8 +108,9 @@ def warm_up(progress: Reporter = silent) -> None:
 
     def vectors() -> None:
         value = fr_to_mont(one)
+        many = np.repeat(value, 8, axis=0)
         sparse_multiply(np.array([0, 1]), np.array([0]), value, one)
-        fr_from_mont(fr_mul_sub_vector(value, fr_mul_vector(value, value), value))
+        fr_mul_sub_plain(many, fr_mul_vector(many, many), many)
         unpack_g1(g1)
 
     def membership() -> None:
@@ -90,7 +120,7 @@ def warm_up(progress: Reporter = silent) -> None:
 
     steps = [
         ("vectors", vectors),
-        ("transforms", lambda: extend_to_odd_coset(fr_to_mont(one))),
+        ("transforms", lambda: extend_to_odd_coset(np.zeros((2 * lane_ntt.LEAST, 4), dtype=np.uint64))),
         ("sums in G1", lambda: msm_g1(prepare_g1(g1), one)),
         ("sums in G2", lambda: msm_g2(prepare_g2(g2), one)),
         ("small sums", lambda: cpu.msm_g1(g1, one)),

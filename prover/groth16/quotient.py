@@ -9,8 +9,7 @@ matrix C.
 
 import numpy as np
 
-from prover.backend import extend_to_odd_coset, sparse_multiply
-from prover.kernels.cpu.vector import fr_from_mont, fr_mul_sub_vector, fr_mul_vector
+from prover.backend import extend_to_odd_coset, fr_mul_sub_plain, fr_mul_vector, sparse_multiply
 from prover.r1cs import SparseMatrix
 
 
@@ -24,4 +23,4 @@ def quotient(a: SparseMatrix, b: SparseMatrix, witness: np.ndarray, threads: int
     v = sparse_multiply(b.row_ptr, b.col, b.value, witness, threads)
     w = fr_mul_vector(u, v, threads)
     u, v, w = (extend_to_odd_coset(values, threads) for values in (u, v, w))
-    return fr_from_mont(fr_mul_sub_vector(u, v, w, threads), threads)
+    return fr_mul_sub_plain(u, v, w, threads)

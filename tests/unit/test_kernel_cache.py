@@ -109,9 +109,10 @@ def test_after_a_warm_up_the_steps_of_a_proof_compile_nothing():
         g1, g2 = pack_g1([G1_GENERATOR] * 5), pack_g2([G2_GENERATOR] * 5)
         g1.flags.writeable = False
         scalars = to_limbs([1, 2, 3, 4, 5])
-        values = vector.fr_to_mont(to_limbs(range(4)))
-        vector.fr_mul_sub_vector(backend.extend_to_odd_coset(values, threads=1), values, values)
+        values = vector.fr_to_mont(to_limbs(range(1 << 13)))
+        backend.fr_mul_sub_plain(backend.extend_to_odd_coset(values, threads=1), values, values)
         backend.msm_g1(g1, scalars)
-        backend.msm_g2(g2, scalars, threads=1)
+        backend.msm_g1(backend.prepare_g1(g1), scalars)
+        backend.msm_g2(backend.prepare_g2(g2), scalars, threads=1)
         pairing_product_is_one(g1, g2)
     assert seen.names == []

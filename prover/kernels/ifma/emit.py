@@ -201,6 +201,12 @@ class LaneField:
             ],
         )
 
+    def subtract_once(self, builder: ir.IRBuilder, parts: Limbs) -> Limbs:
+        """The canonical form of a carried number below 2 p."""
+        less = carry(builder, subtract(builder, parts, self._limbs))
+        negative = builder.icmp_signed("<", less[LIMBS - 1], splat(0))
+        return select(builder, negative, parts, less)
+
     def is_multiple(self, builder: ir.IRBuilder, parts: Limbs, most: int) -> ir.Value:
         """<8 x i1>: may the number be one of p, 2 p .. most * p? Compares the lowest limb of a carried number."""
         found = ir.Constant(BOOLEANS, [ir.IntType(1)(0)] * LANES)

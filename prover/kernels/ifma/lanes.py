@@ -65,22 +65,22 @@ def byte_to_mask(builder: ir.IRBuilder, byte: ir.Value) -> ir.Value:
     return builder.bitcast(byte, BOOLEANS)
 
 
-def _array_data(context: Any, builder: ir.IRBuilder, array_type: Any, array: ir.Value) -> ir.Value:
+def array_data(context: Any, builder: ir.IRBuilder, array_type: Any, array: ir.Value) -> ir.Value:
     return context.make_array(array_type)(context, builder, array).data
 
 
-def _word_address(builder: ir.IRBuilder, data: ir.Value, index: ir.Value, pointee: ir.Type) -> ir.Value:
+def word_address(builder: ir.IRBuilder, data: ir.Value, index: ir.Value, pointee: ir.Type) -> ir.Value:
     address = cgutils.pointer_add(builder, data, builder.mul(index, I64(8)))
     return builder.bitcast(address, pointee.as_pointer())
 
 
 def _addresses(context: Any, builder: ir.IRBuilder, array_type: Any, array: ir.Value, index: ir.Value) -> list[Any]:
     """Eight point addresses, as integers without the sign bit."""
-    data = _array_data(context, builder, array_type, array)
+    data = array_data(context, builder, array_type, array)
     found = []
     for lane in range(emit.LANES):
         place = builder.add(index, I64(lane))
-        number = builder.load(_word_address(builder, data, place, I64), align=8)
+        number = builder.load(word_address(builder, data, place, I64), align=8)
         found.append(builder.and_(number, I64(-2)))
     return found
 
@@ -174,8 +174,8 @@ def signs(typing_context, addresses, index):
         return None
 
     def generate(context, builder, signature, arguments):
-        data = _array_data(context, builder, addresses, arguments[0])
-        numbers = builder.load(_word_address(builder, data, arguments[1], VECTOR), align=8)
+        data = array_data(context, builder, addresses, arguments[0])
+        numbers = builder.load(word_address(builder, data, arguments[1], VECTOR), align=8)
         bits = builder.and_(numbers, emit.splat(1))
         return mask_to_byte(builder, builder.icmp_unsigned("!=", bits, emit.splat(0)))
 
@@ -211,9 +211,9 @@ def _is_spill(array: Any) -> bool:
 
 def _spill_address(context, builder, array_type, arguments, kind):
     width = SPILLED if kind == LANES else 2 * SPILLED
-    data = _array_data(context, builder, array_type, arguments[0])
+    data = array_data(context, builder, array_type, arguments[0])
     model = ELEMENT if kind == LANES else PAIR_MODEL
-    return _word_address(builder, data, builder.mul(arguments[1], I64(width)), model)
+    return word_address(builder, data, builder.mul(arguments[1], I64(width)), model)
 
 
 @intrinsic
