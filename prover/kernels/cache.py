@@ -5,15 +5,21 @@ changed in another file would be served stale, and a stale kernel is a wrong pro
 of every source that ends up in machine code, the Numba and llvmlite versions, and the CPU. Numba writes its files to a
 temporary name and renames them, so processes may share the folder.
 
+Every process holds a shared lock on the folder it uses. When a new folder is made, old ones that nobody holds and
+nobody used for a day are removed, but for the newest few.
+
 Importing this module is what sets the folder; `prover.kernels.cpu` imports it before any kernel is declared.
 """
 
 import atexit
+import fcntl
 import hashlib
 import os
 import shutil
 import tempfile
+import time
 import warnings
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 
@@ -23,6 +29,9 @@ from prover.cache import cache_directory
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 _KERNEL_FOLDERS = ("kernels", "ntt", "msm", "witness")
+_LOCK = ".in-use"
+_KEPT_FOLDERS = 4
+_UNUSED_SECONDS = 24 * 3600
 
 
 def kernel_digest() -> str:
@@ -38,6 +47,58 @@ def kernel_digest() -> str:
     return digest.hexdigest()[:32]
 
 
+# Open lock files, kept until the process ends.
+_held: list[int] = []
+
+
+def _hold(folder: Path) -> None:
+    """Make the folder if absent, and keep it from being removed for as long as this process lives."""
+    while True:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if not os.access(folder, os.W_OK):
+            return
+        try:
+            descriptor = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+        except FileNotFoundError:
+            continue
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
+        os.utime(descriptor)
+        if _is_still_there(descriptor, folder / _LOCK):
+            _held.append(descriptor)
+            return
+        # The folder was removed before the lock was ours.
+        os.close(descriptor)
+
+
+def _is_still_there(descriptor: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), os.stat(path))
+    except FileNotFoundError:
+        return False
+
+
+def _remove_old(parent: Path) -> None:
+    """Remove the folders of other versions that are neither among the newest, nor used of late, nor in use."""
+    folders = sorted((path for path in parent.iterdir() if path.is_dir()), key=_last_use, reverse=True)
+    for folder in folders[_KEPT_FOLDERS:]:
+        if time.time() - _last_use(folder) < _UNUSED_SECONDS:
+            continue
+        with suppress(OSError):
+            descriptor = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(folder)
+            finally:
+                os.close(descriptor)
+
+
+def _last_use(folder: Path) -> float:
+    for path in (folder / _LOCK, folder):
+        with suppress(OSError):
+            return path.stat().st_mtime
+    return 0.0
+
+
 def use_kernel_cache() -> Path:
     """Point Numba at the folder of this version's kernels, made if absent, and return it.
 
@@ -45,7 +106,10 @@ def use_kernel_cache() -> Path:
     """
     folder = cache_directory() / "kernels" / kernel_digest()
     try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        is_new = not folder.exists()
+        _hold(folder)
+        if is_new:
+            _remove_old(folder.parent)
         writable = os.access(folder, os.W_OK)
     except OSError:
         writable = False
