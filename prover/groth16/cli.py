@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from prover.command import FAILED, reported_errors
+from prover.command import FAILED, collection_paused, reported_errors
 from prover.progress import on_terminal
 
 if TYPE_CHECKING:
@@ -93,12 +93,12 @@ def prove(
     public: Annotated[Path, typer.Option(help="The public inputs to write, as JSON.")],
 ) -> None:
     """Prove a witness with a proving key; the proof is verified before it is written."""
-    from prover.formats.proof import write_proof, write_public
-    from prover.formats.wtns import read_wtns
-    from prover.groth16 import prove as groth16
-    from prover.limbs import from_limbs
+    with collection_paused(), reported_errors():
+        from prover.formats.proof import write_proof, write_public
+        from prover.formats.wtns import read_wtns
+        from prover.groth16 import prove as groth16
+        from prover.limbs import from_limbs
 
-    with reported_errors():
         witness = read_wtns(wtns)
         key = groth16.ProvingKey.load(zkey)
         made = groth16.prove(key, witness)
@@ -112,11 +112,11 @@ def verify(
     public: Annotated[Path, typer.Option(help="The public inputs, as JSON.")],
 ) -> None:
     """Verify a proof: exit code 0 when valid, 1 when invalid, 2 when a file is malformed or does not fit the others."""
-    from prover.formats.proof import read_proof, read_public
-    from prover.formats.verification_key import read_verification_key
-    from prover.groth16 import verify as groth16
+    with collection_paused(), reported_errors():
+        from prover.formats.proof import read_proof, read_public
+        from prover.formats.verification_key import read_verification_key
+        from prover.groth16 import verify as groth16
 
-    with reported_errors():
         valid = groth16.verify(read_verification_key(vkey), read_public(public), read_proof(proof))
     typer.echo("valid" if valid else "invalid")
     if not valid:

@@ -1,8 +1,12 @@
 """What a command loads before it works: start-up is a good part of the time of a single proof."""
 
+import gc
 import json
 import subprocess
 import sys
+from contextlib import suppress
+
+from prover.command import collection_paused
 
 _CHILD = """
 import json, sys
@@ -36,3 +40,10 @@ def test_proving_loads_neither_circuits_nor_the_setup():
         "structlog",
     }
     assert loaded.isdisjoint(unneeded)
+
+
+def test_garbage_is_collected_again_after_a_command_that_paused_it():
+    with suppress(OSError), collection_paused():
+        assert not gc.isenabled()
+        raise OSError("a command that fails")
+    assert gc.isenabled()
