@@ -69,10 +69,11 @@ def _count_bit_lengths(scalars, counts):
         for limb in range(3, -1, -1):
             word = scalars[i, limb]
             if word:
-                length = 64 * limb
-                while word:
-                    word >>= np.uint64(1)
-                    length += 1
+                length = 64 * limb + 1
+                for shift in (32, 16, 8, 4, 2, 1):
+                    if word >> np.uint64(shift):
+                        word >>= np.uint64(shift)
+                        length += shift
                 break
         counts[length] += 1
 

@@ -136,3 +136,10 @@ def test_mismatched_lengths_and_oversized_scalars_are_refused():
 def test_short_scalars_get_windows_that_fit_them():
     full, short = to_limbs(_random(13, 20_000)), to_limbs(_random(14, 20_000, 2))
     assert lanes.choose_window_bits(full) > lanes.choose_window_bits(short)
+
+
+def test_bit_lengths_are_counted_at_every_length():
+    scalars = [0, *(value for length in range(254) for value in (1 << length, (2 << length) - 1))]
+    counts = np.zeros(257, dtype=np.int64)
+    lanes._count_bit_lengths(to_limbs(scalars), counts)
+    assert counts.tolist() == [1] + [2] * 254 + [0, 0]
