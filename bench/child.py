@@ -15,13 +15,13 @@ PATHS = ("auto", "ifma", "scalar")
 
 
 def environment(path: str) -> dict[str, str]:
-    """The environment of a child that computes on one arithmetic path; `auto` leaves the choice as it is."""
-    chosen = {} if path == "auto" else {PATH_VARIABLE: path}
+    """The environment of a child that computes on one arithmetic path; none, or `auto`, leaves the choice as it is."""
+    chosen = {} if path in ("", "auto") else {PATH_VARIABLE: path}
     return {**os.environ, **chosen}
 
 
-def run_task(name: str, arguments: dict[str, Any], path: str, threads: int) -> Any:
-    """Run a task of `bench.task` in a process of its own and return its answer.
+def run_task(name: str, arguments: dict[str, Any], path: str, threads: int) -> dict[str, Any]:
+    """Run a task of `bench.task` in a process of its own and return {"path": ..., "answer": ...}.
 
     Its progress goes to this process's stderr, and so does its error before a ChildError.
     """
@@ -35,7 +35,9 @@ def run_task(name: str, arguments: dict[str, Any], path: str, threads: int) -> A
             output, _ = process.communicate(json.dumps(arguments))
         except BaseException:
             process.kill()
+            process.wait()
             raise
     if process.returncode:
         raise ChildError("", process.returncode)
-    return json.loads(output)
+    answer: dict[str, Any] = json.loads(output)
+    return answer

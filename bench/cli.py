@@ -23,7 +23,7 @@ from prover.formats.files import atomic_write
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Time the prover on this machine.")
 
-WIDTH = 140
+WIDTH = 150
 
 Sizes = Annotated[str, typer.Option(help="Sizes, such as 1000,2^14.")]
 Threads = Annotated[
@@ -126,31 +126,33 @@ def prove(
         for name in names:
             with tempfile.TemporaryDirectory(prefix="gelap-bench-") as folder:
                 arguments = {"circuit": name, "folder": folder, "runs": repeat}
-                prepared = run_task("prepare", arguments, "auto", max(chosen_threads))
+                prepared = run_task("prepare", arguments, "auto", max(chosen_threads))["answer"]
                 witness_seconds = statistics.median(prepared["witness_seconds"])
                 for count in chosen_threads:
-                    for resident in _in_child(
-                        "prove", {"prepared": prepared, "folder": folder, "runs": repeat}, chosen_paths, count
-                    ):
+                    arguments = {"prepared": prepared, "folder": folder, "runs": repeat}
+                    residents = list(_in_child("prove", arguments, chosen_paths, count))
+                    for resident in residents:
                         resident.details["witness_seconds"] = witness_seconds
-                        report.results.append(resident)
-                    programs = [*map(peers.gelap, chosen_paths), *others]
+                    report.results += residents
+                    programs = [*(peers.gelap(resident.path) for resident in residents), *others]
                     report.results += whole_process.measure(prepared, Path(folder), programs, count, repeat)
 
 
 @app.command()
 def verify(
     circuit: Circuits = None,
+    sizes: Annotated[str, typer.Option(help="Proofs in a batch, such as 1,16,64.")] = "16,64",
     threads: Threads = None,
     path: Path_ = None,
     repeat: Repeat = 20,
     json_file: Json = None,
     plot_file: Plot = None,
 ) -> None:
-    """Time the verification of one proof, under a key that was checked before."""
+    """Time the verification of one proof and of batches, under a key that was checked before."""
     names = list(dict.fromkeys(circuit or ["spend"]))
-    with _reporting("verify", json_file, plot_file, repeat=repeat, circuits=names) as report:
-        report.results += _on_each_path("verify", {"names": names, "runs": repeat}, path, threads)
+    with _reporting("verify", json_file, plot_file, repeat=repeat, sizes=sizes, circuits=names) as report:
+        arguments = {"names": names, "sizes": options.sizes(sizes), "runs": repeat}
+        report.results += _on_each_path("verify", arguments, path, threads)
 
 
 def _on_each_path(
@@ -163,8 +165,9 @@ def _on_each_path(
 
 def _in_child(task: str, arguments: dict[str, Any], paths: list[str], threads: int) -> Iterator[Result]:
     for path in paths:
-        for fields in run_task(task, arguments, path, threads):
-            yield Result(**{**fields, "path": path, "threads": threads})
+        answer = run_task(task, arguments, path, threads)
+        for fields in answer["answer"]:
+            yield Result(**{**fields, "path": answer["path"], "threads": threads})
 
 
 @contextmanager

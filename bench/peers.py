@@ -18,7 +18,7 @@ GELAP, SNARKJS = "gelap", "snarkjs"
 class ProverProgram:
     """command(zkey, wtns, proof, public) is the argument list that proves.
 
-    versions are printed with the results; path is the arithmetic path asked for, empty for a program that has none.
+    versions are printed with the results; path is the arithmetic path to use, empty for a program that has none.
     """
 
     name: str

@@ -1,7 +1,7 @@
 """Time against size, as a PNG."""
 
+import importlib.util
 from pathlib import Path
-from typing import Any
 
 from bench.errors import BenchError
 from bench.result import Report, Result
@@ -10,13 +10,10 @@ from prover.formats.files import atomic_write
 _MISSING = "matplotlib is not installed, so nothing can be drawn; run `pip install 'gelap[bench]'`, or leave out --plot"
 
 
-def require_matplotlib() -> Any:
-    """Raises BenchError when it is not installed."""
-    try:
-        import matplotlib
-    except ImportError as error:
-        raise BenchError(_MISSING) from error
-    return matplotlib
+def require_matplotlib() -> None:
+    """Raises BenchError when it is not installed; does not load it, so that the measuring process stays small."""
+    if importlib.util.find_spec("matplotlib") is None:
+        raise BenchError(_MISSING)
 
 
 def draw(report: Report, path: Path) -> None:
@@ -24,10 +21,12 @@ def draw(report: Report, path: Path) -> None:
 
     Raises BenchError without matplotlib and FormatError when the file cannot be written.
     """
-    require_matplotlib().use("Agg")
+    require_matplotlib()
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9, 6), dpi=150, layout="constrained")
+    FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     series: dict[str, list[Result]] = {}
     for result in report.results:

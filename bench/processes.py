@@ -60,6 +60,7 @@ def run_measured(command: Sequence[str], environment: dict[str, str], threads: i
             _, status, used = os.wait4(process.pid, 0)
         except BaseException:
             process.kill()
+            process.wait()
             raise
         finally:
             sampler.stop()

@@ -4,6 +4,7 @@ Keys are for development, made on this machine, and kept in the cache directory'
 """
 
 import resource
+import statistics
 import time
 from pathlib import Path
 from typing import Any
@@ -79,7 +80,7 @@ def measure(prepared: dict[str, Any], folder: str, runs: int, progress: Reporter
         seconds.append(clock.total)
         phases.append(clock.seconds)
     details = {
-        "phases": {phase: sorted(run[phase] for run in phases[1:])[(runs - 1) // 2] for phase in phases[0]},
+        "phases": {phase: statistics.median(run[phase] for run in phases[1:]) for phase in phases[0]},
         "load_seconds": load_seconds,
         "peak_bytes": in_bytes(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss),
     }

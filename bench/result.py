@@ -5,7 +5,7 @@
     "benchmark": "msm_g1",
     "case": {"scalars": "uniform"},     what distinguishes measurements of one benchmark besides size, path and threads
     "size": 16384, "unit": "points",
-    "path": "auto",                     arithmetic path asked for: GELAP_CPU_PATH
+    "path": "ifma",                     arithmetic path that was used (see prover.kernels.paths), "" for a peer
     "threads": 2,                       CPUs the process was confined to
     "seconds": [...],                   wall time of each run, in order
     "median": s, "quartiles": [s, s], "min": s, "max": s,
@@ -30,7 +30,7 @@ class Result:
     seconds: list[float]
     case: dict[str, str] = field(default_factory=dict)
     details: dict[str, Any] = field(default_factory=dict)
-    path: str = "auto"
+    path: str = ""
     threads: int = 0
 
     @property
@@ -52,10 +52,9 @@ class Result:
 
     @property
     def series(self) -> str:
-        """A name for the measurements that differ from this one in size only."""
-        words = [self.benchmark.replace("_", " "), *self.case.values()]
-        if self.path != "auto":
-            words.append(self.path)
+        """A name for the measurements that differ from this one in size only; circuits are sizes of a proof."""
+        case = [value for name, value in self.case.items() if name != "circuit" or self.unit != "constraints"]
+        words = [self.benchmark.replace("_", " "), *case, *filter(None, [self.path])]
         return f"{', '.join(words)}, {self.threads} thread{'s' if self.threads > 1 else ''}"
 
     def document(self) -> dict[str, Any]:

@@ -40,12 +40,10 @@ def _timing(result: Result | None) -> str:
 
 
 def _plain_table(results: list[Result]) -> Table:
-    table = Table(
-        "benchmark", "case", "path", *_numbers("threads", "size", "median ± half the quartiles' distance", "each")
-    )
+    table = Table("benchmark", "case", "path", *_numbers("threads", "size", "median ± half the quartile range", "each"))
     for result in results:
         case = ", ".join(result.case.values())
-        each = duration(result.median / result.size) if result.unit != "public inputs" else "-"
+        each = duration(result.median / result.size)
         size = f"{result.size:,} {result.unit}"
         table.add_row(result.benchmark, case, result.path, str(result.threads), size, _timing(result), each)
     return table
@@ -55,9 +53,9 @@ def _prove_tables(results: list[Result]) -> list[Table]:
     """One row for each circuit, path and number of threads, with the peers that ran beside it; and the phases."""
     peers = sorted({name for result in results if (name := _peer(result))})
     times = Table(
-        "circuit",
+        Column("circuit", no_wrap=True),
         "path",
-        *_numbers("threads", "constraints", "key resident", "whole process", "peak memory", "without mapped files"),
+        *_numbers("threads", "constraints", "key resident", "whole process", "peak memory", "private memory"),
         *_numbers(*(column for name in peers for column in (name, f"gelap / {name}"))),
     )
     phases: Table | None = None
@@ -79,7 +77,9 @@ def _prove_tables(results: list[Result]) -> list[Table]:
         times.add_row(*cells)
         found = resident.details["phases"]
         if phases is None:
-            phases = Table("circuit", "path", *_numbers("threads", "witness", *found, "key loading"))
+            phases = Table(
+                Column("circuit", no_wrap=True), "path", *_numbers("threads", "witness", *found, "key loading")
+            )
         parts = [resident.details["witness_seconds"], *found.values(), resident.details["load_seconds"]]
         phases.add_row(*cells[:3], *(duration(seconds) for seconds in parts))
     return [times, phases] if phases else [times]

@@ -1,6 +1,7 @@
-"""Verification of one proof at a time, under a key that was checked before."""
+"""Verification under a key that was checked before: of one proof, and of batches."""
 
 from dataclasses import replace
+from itertools import cycle, islice
 from pathlib import Path
 
 from bench import circuits
@@ -18,12 +19,14 @@ from prover.limbs import from_limbs
 from prover.progress import Reporter
 from prover.witness.cpu import solve
 
-# Valid proofs and forgeries that the verifier must tell apart before and while it is timed.
-_PROOFS = 2
+# Different proofs of one circuit; larger batches repeat them, which saves the verifier nothing.
+_PROOFS = 8
+
+Statement = tuple[list[int], Proof]
 
 
-def measure(names: list[str], runs: int, progress: Reporter) -> list[Result]:
-    """A valid proof of each circuit; size is the number of public inputs. Forgeries must be refused."""
+def measure(names: list[str], sizes: list[int], runs: int, progress: Reporter) -> list[Result]:
+    """Each circuit: one proof by `verify`, and batches of each size by `verify_batch`. Forgeries must be refused."""
     results = []
     for done, name in enumerate(names):
         progress(f"{name}: making proofs", done, len(names))
@@ -31,32 +34,41 @@ def measure(names: list[str], runs: int, progress: Reporter) -> list[Result]:
         manifest = ensure_circuit_keys(key_directory(), {circuit.name: circuit.r1cs}, progress)
         key = ProvingKey.load(manifest.zkey_path(circuit.name))
         fresh = circuits.statements(circuit)
-        cases = []
+        statements = []
         for _ in range(_PROOFS):
             witness = solve(circuit, fresh())[0]
-            cases.append((from_limbs(witness[1 : key.n_public + 1]), prove(key, witness)))
+            statements.append((from_limbs(witness[1 : key.n_public + 1]), prove(key, witness)))
         progress(f"{name}: verifying", done, len(names))
         verifier = Verifier(key.verification_key)
-        _refuses_forgeries(verifier, cases)
-        turns = iter(cases * (runs + 1))
-        seconds = timed_runs(
-            lambda turns=turns: next(turns),  # type: ignore[misc]
-            lambda case, verifier=verifier: verifier.verify(*case),  # type: ignore[misc]
-            lambda _, valid: valid,
-            runs,
-        )
-        results.append(Result("verify", key.n_public, "public inputs", seconds, {"circuit": circuit.name}))
+        _refuses_forgeries(verifier, statements)
+        case = {"circuit": circuit.name}
+        details = {"public_inputs": key.n_public}
+        results.append(Result("verify_one", 1, "proofs", _one(verifier, statements, runs), case, details))
+        for size in sizes:
+            seconds = _batches(verifier, statements, size, runs)
+            results.append(Result("verify_batch", size, "proofs", seconds, case, details))
     return results
 
 
-def _refuses_forgeries(verifier: Verifier, cases: list[tuple[list[int], Proof]]) -> None:
-    (public, proof), (_, other) = cases
+def _one(verifier: Verifier, statements: list[Statement], runs: int) -> list[float]:
+    turns = cycle(statements)
+    return timed_runs(lambda: next(turns), lambda turn: verifier.verify(*turn), lambda _, valid: valid, runs)
+
+
+def _batches(verifier: Verifier, statements: list[Statement], size: int, runs: int) -> list[float]:
+    turns = cycle(statements)
+    return timed_runs(lambda: list(islice(turns, size)), verifier.verify_batch, lambda _, valid: valid, runs)
+
+
+def _refuses_forgeries(verifier: Verifier, statements: list[Statement]) -> None:
+    """Exchanged or changed public inputs, and a mixture of two proofs, alone and at the end of a batch."""
+    (public, proof), (_, other) = statements[:2]
     forgeries = [
         ([(public[0] + 1) % R, *public[1:]], proof),
         (public, other),
         (public, replace(proof, c=other.c)),
     ]
-    if any(verifier.verify(*forgery) for forgery in forgeries):
+    if any(verifier.verify(*forgery) or verifier.verify_batch([*statements, forgery]) for forgery in forgeries):
         raise WrongResultError("the verifier accepted a forged proof; run the tests of the prover")
 
 
