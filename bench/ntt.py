@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 
 from bench.inputs import field_elements
-from bench.result import Result
+from bench.result import PORTABLE, Result
 from bench.timing import timed_runs
 from protocol.field import R
 from prover.backend import extend_to_odd_coset
@@ -22,16 +22,16 @@ Check = Callable[[np.ndarray, np.ndarray], bool]
 
 def measure(sizes: list[int], runs: int, progress: Reporter) -> list[Result]:
     """Both transforms at each size, a power of two."""
-    transforms: dict[str, tuple[Transform, Check]] = {
-        "ntt_forward": (ntt, _is_forward),
-        "ntt_odd_coset": (extend_to_odd_coset, _is_extension),
+    transforms: dict[str, tuple[Transform, Check, dict[str, str]]] = {
+        "ntt_forward": (ntt, _is_forward, PORTABLE),
+        "ntt_odd_coset": (extend_to_odd_coset, _is_extension, {}),
     }
     cases = [(name, size) for name in transforms for size in sizes]
     results = []
     for done, (name, size) in enumerate(cases):
         progress(f"{name}, {size:,} elements", done, len(cases))
-        transform, is_right = transforms[name]
-        results.append(Result(name, size, "elements", _runs(transform, is_right, size, runs)))
+        transform, is_right, case = transforms[name]
+        results.append(Result(name, size, "elements", _runs(transform, is_right, size, runs), case))
     return results
 
 

@@ -18,6 +18,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 VERSION = 1
+# The case of work that has one form only, portable code, whatever the path.
+PORTABLE = {"code": "portable on every path"}
 
 
 @dataclass(frozen=True)

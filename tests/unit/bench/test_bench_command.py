@@ -1,7 +1,7 @@
 """`gelap bench` as its users meet it: tables, JSON, plots, and one line for every mistake."""
 
-import importlib.util
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -130,7 +130,7 @@ def test_an_unknown_circuit_is_one_line_too(bench, capfd, circuit):
 
 
 def test_a_plot_without_matplotlib_says_how_to_get_it(bench, monkeypatch, tmp_path):
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)  # how Python marks a package that is not to be found
     refused(bench("field", "--plot", tmp_path / "plot.png"), 2, "pip install 'gelap[bench]'", "--plot")
 
 

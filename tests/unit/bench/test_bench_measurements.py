@@ -65,8 +65,8 @@ def test_a_wrong_transform_is_noticed():
 
 
 def test_wrong_field_arithmetic_is_noticed(monkeypatch):
-    _, _, expected = field._OPERATIONS["invert"]
-    monkeypatch.setitem(field._OPERATIONS, "invert", (1, fr_from_mont, expected))
+    wrong = field._OPERATIONS["invert"]._replace(compute=fr_from_mont)
+    monkeypatch.setitem(field._OPERATIONS, "invert", wrong)
     with pytest.raises(WrongResultError):
         field.measure([64], 1, silent)
 
