@@ -1,4 +1,5 @@
-# One command each. The Python environment is .venv, the npm tools are node_modules; both are made on first use.
+# One command each. The Python environment is .venv, the npm tools are node_modules; both are made on first use, which is told
+# on stderr: `make demo ARGS=--json` prints nothing but JSON on stdout.
 VENV := .venv
 PYTHON ?= python3
 PY := $(VENV)/bin/python
@@ -14,7 +15,7 @@ help:
 	@echo "make bench   time arithmetic and proofs on this machine, in 2 minutes or so"
 
 demo: $(VENV)/.demo node_modules/.demo
-	$(VENV)/bin/gelap demo $(ARGS)
+	@$(VENV)/bin/gelap demo $(ARGS)
 
 test: $(VENV)/.dev node_modules/.dev
 	$(PY) -m pytest $(ARGS)
@@ -48,27 +49,27 @@ $(VENV): $(VENV)/.dev
 
 $(VENV)/.demo: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@echo "installing Python packages into $(VENV)" >&2
-	$(PIP) --editable '.[demo]'
+	@$(PIP) --editable '.[demo]'
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.demo
 	@echo "installing development packages into $(VENV)" >&2
-	$(PIP) --editable '.[dev]'
+	@$(PIP) --editable '.[dev]'
 	@touch $@
 
 $(VENV)/bin/python:
-	$(PYTHON) -c 'import sys; sys.exit("Gelap needs Python 3.11 or newer") if sys.version_info < (3, 11) else None'
-	$(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -c 'import sys; sys.exit("Gelap needs Python 3.11 or newer") if sys.version_info < (3, 11) else None'
+	@$(PYTHON) -m venv $(VENV)
 
 # `npm ci` empties node_modules, so the marks live inside it; the development set contains the demo's.
 node_modules/.demo: package.json package-lock.json
 	@echo "installing anvil from npm" >&2
-	npm ci --omit=dev --no-audit --no-fund --silent
+	@npm ci --omit=dev --no-audit --no-fund --silent
 	@touch $@
 
 node_modules/.dev: package.json package-lock.json
 	@echo "installing anvil, forge, solc and snarkjs from npm" >&2
-	npm ci --no-audit --no-fund --silent
+	@npm ci --no-audit --no-fund --silent
 	@touch node_modules/.demo $@
 
 clean:
