@@ -2,8 +2,9 @@
 
 Numba's own cache only notices a change in the file that holds the cached function. A kernel whose field arithmetic
 changed in another file would be served stale, and a stale kernel is a wrong proof. So the folder is named by a digest
-of every source that ends up in machine code, the Numba and llvmlite versions, and the CPU. Numba writes its files to a
-temporary name and renames them, so processes may share the folder.
+of every source that ends up in machine code, the Numba and llvmlite versions, and the CPU. Code for GPUs holds no Numba
+kernel and does not count. Numba writes its files to a temporary name and renames them, so processes may share the
+folder.
 
 Every process holds a shared lock on the folder it uses. When a new folder is made, old ones that nobody holds and
 nobody used for a day are removed, but for the newest few.
@@ -39,12 +40,19 @@ def kernel_digest() -> str:
     digest = hashlib.sha256()
     for folder in _KERNEL_FOLDERS:
         for source in sorted((_PACKAGE / folder).rglob("*.py")):
+            if _is_for_gpus(source.relative_to(_PACKAGE)):
+                continue
             digest.update(str(source.relative_to(_PACKAGE)).encode() + b"\0")
             digest.update(hashlib.sha256(source.read_bytes()).digest())
     compiler = (version("numba"), version("llvmlite"), version("numpy"))
     cpu = (binding.get_host_cpu_name(), binding.get_host_cpu_features().flatten())
     digest.update("\0".join(compiler + cpu).encode())
     return digest.hexdigest()[:32]
+
+
+def _is_for_gpus(source: Path) -> bool:
+    """Is this a file without Numba kernels: `kernels/cuda/...`, or one named `cuda.py`, `..._cuda.py`?"""
+    return source.parts[:2] == ("kernels", "cuda") or source.stem.split("_")[-1] == "cuda"
 
 
 # Open lock files, kept until the process ends.

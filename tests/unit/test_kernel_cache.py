@@ -43,6 +43,17 @@ def test_the_digest_changes_with_any_kernel_source(tmp_path, monkeypatch):
     assert len(set(digests)) == 4
 
 
+def test_code_for_gpus_leaves_the_digest_alone(tmp_path, monkeypatch):
+    monkeypatch.setattr(cache, "_PACKAGE", _copy_of_sources(tmp_path))
+    before = cache.kernel_digest()
+    for name in ("kernels/cuda/shim/build.py", "msm/cuda.py", "msm/plan_cuda.py"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("VALUE = 1\n")
+    assert cache.kernel_digest() == before
+    (tmp_path / "msm/barracuda.py").write_text("VALUE = 1\n")
+    assert cache.kernel_digest() != before
+
+
 def test_the_digest_changes_with_the_compiler_and_the_cpu(monkeypatch):
     before = cache.kernel_digest()
     assert cache.kernel_digest() == before
