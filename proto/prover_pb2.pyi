@@ -7,6 +7,12 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class Priority(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    PRIORITY_UNSPECIFIED: _ClassVar[Priority]
+    PRIORITY_NORMAL: _ClassVar[Priority]
+    PRIORITY_BULK: _ClassVar[Priority]
+
 class JobState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     JOB_STATE_UNSPECIFIED: _ClassVar[JobState]
@@ -16,6 +22,9 @@ class JobState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     FAILED: _ClassVar[JobState]
     CANCELLED: _ClassVar[JobState]
     EXPIRED: _ClassVar[JobState]
+PRIORITY_UNSPECIFIED: Priority
+PRIORITY_NORMAL: Priority
+PRIORITY_BULK: Priority
 JOB_STATE_UNSPECIFIED: JobState
 QUEUED: JobState
 RUNNING: JobState
@@ -25,18 +34,20 @@ CANCELLED: JobState
 EXPIRED: JobState
 
 class ProveRequest(_message.Message):
-    __slots__ = ("circuit", "verification_key_digest", "public_inputs", "sealed_inputs", "idempotency_key")
+    __slots__ = ("circuit", "verification_key_digest", "public_inputs", "sealed_inputs", "idempotency_key", "priority")
     CIRCUIT_FIELD_NUMBER: _ClassVar[int]
     VERIFICATION_KEY_DIGEST_FIELD_NUMBER: _ClassVar[int]
     PUBLIC_INPUTS_FIELD_NUMBER: _ClassVar[int]
     SEALED_INPUTS_FIELD_NUMBER: _ClassVar[int]
     IDEMPOTENCY_KEY_FIELD_NUMBER: _ClassVar[int]
+    PRIORITY_FIELD_NUMBER: _ClassVar[int]
     circuit: str
     verification_key_digest: bytes
     public_inputs: _containers.RepeatedScalarFieldContainer[bytes]
     sealed_inputs: SealedInputs
     idempotency_key: str
-    def __init__(self, circuit: _Optional[str] = ..., verification_key_digest: _Optional[bytes] = ..., public_inputs: _Optional[_Iterable[bytes]] = ..., sealed_inputs: _Optional[_Union[SealedInputs, _Mapping]] = ..., idempotency_key: _Optional[str] = ...) -> None: ...
+    priority: Priority
+    def __init__(self, circuit: _Optional[str] = ..., verification_key_digest: _Optional[bytes] = ..., public_inputs: _Optional[_Iterable[bytes]] = ..., sealed_inputs: _Optional[_Union[SealedInputs, _Mapping]] = ..., idempotency_key: _Optional[str] = ..., priority: _Optional[_Union[Priority, str]] = ...) -> None: ...
 
 class SealedInputs(_message.Message):
     __slots__ = ("key_fingerprint", "encapsulated_key", "ciphertext")
@@ -49,7 +60,7 @@ class SealedInputs(_message.Message):
     def __init__(self, key_fingerprint: _Optional[bytes] = ..., encapsulated_key: _Optional[bytes] = ..., ciphertext: _Optional[bytes] = ...) -> None: ...
 
 class Job(_message.Message):
-    __slots__ = ("id", "state", "circuit", "proof", "cached", "error", "seconds", "attempts", "statement_hash", "created_ms", "ended_ms")
+    __slots__ = ("id", "state", "circuit", "proof", "cached", "error", "seconds", "attempts", "statement_hash", "created_ms", "ended_ms", "fake")
     class SecondsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -68,6 +79,7 @@ class Job(_message.Message):
     STATEMENT_HASH_FIELD_NUMBER: _ClassVar[int]
     CREATED_MS_FIELD_NUMBER: _ClassVar[int]
     ENDED_MS_FIELD_NUMBER: _ClassVar[int]
+    FAKE_FIELD_NUMBER: _ClassVar[int]
     id: str
     state: JobState
     circuit: str
@@ -79,7 +91,8 @@ class Job(_message.Message):
     statement_hash: bytes
     created_ms: int
     ended_ms: int
-    def __init__(self, id: _Optional[str] = ..., state: _Optional[_Union[JobState, str]] = ..., circuit: _Optional[str] = ..., proof: _Optional[bytes] = ..., cached: _Optional[bool] = ..., error: _Optional[_Union[JobError, _Mapping]] = ..., seconds: _Optional[_Mapping[str, float]] = ..., attempts: _Optional[int] = ..., statement_hash: _Optional[bytes] = ..., created_ms: _Optional[int] = ..., ended_ms: _Optional[int] = ...) -> None: ...
+    fake: bool
+    def __init__(self, id: _Optional[str] = ..., state: _Optional[_Union[JobState, str]] = ..., circuit: _Optional[str] = ..., proof: _Optional[bytes] = ..., cached: _Optional[bool] = ..., error: _Optional[_Union[JobError, _Mapping]] = ..., seconds: _Optional[_Mapping[str, float]] = ..., attempts: _Optional[int] = ..., statement_hash: _Optional[bytes] = ..., created_ms: _Optional[int] = ..., ended_ms: _Optional[int] = ..., fake: _Optional[bool] = ...) -> None: ...
 
 class JobError(_message.Message):
     __slots__ = ("name", "message", "retry")
@@ -120,18 +133,20 @@ class ListCircuitsResponse(_message.Message):
     def __init__(self, circuits: _Optional[_Iterable[_Union[Circuit, _Mapping]]] = ...) -> None: ...
 
 class Circuit(_message.Message):
-    __slots__ = ("name", "public_inputs", "verification_key_digest", "development", "workers")
+    __slots__ = ("name", "public_inputs", "verification_key_digest", "development", "workers", "proving_key_sha256")
     NAME_FIELD_NUMBER: _ClassVar[int]
     PUBLIC_INPUTS_FIELD_NUMBER: _ClassVar[int]
     VERIFICATION_KEY_DIGEST_FIELD_NUMBER: _ClassVar[int]
     DEVELOPMENT_FIELD_NUMBER: _ClassVar[int]
     WORKERS_FIELD_NUMBER: _ClassVar[int]
+    PROVING_KEY_SHA256_FIELD_NUMBER: _ClassVar[int]
     name: str
     public_inputs: int
     verification_key_digest: bytes
     development: bool
     workers: int
-    def __init__(self, name: _Optional[str] = ..., public_inputs: _Optional[int] = ..., verification_key_digest: _Optional[bytes] = ..., development: _Optional[bool] = ..., workers: _Optional[int] = ...) -> None: ...
+    proving_key_sha256: bytes
+    def __init__(self, name: _Optional[str] = ..., public_inputs: _Optional[int] = ..., verification_key_digest: _Optional[bytes] = ..., development: _Optional[bool] = ..., workers: _Optional[int] = ..., proving_key_sha256: _Optional[bytes] = ...) -> None: ...
 
 class GetCircuitRequest(_message.Message):
     __slots__ = ("name",)
