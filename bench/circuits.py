@@ -9,15 +9,14 @@ import secrets
 from collections.abc import Callable
 from typing import Any
 
+from bench.chain import repeat_chain
 from bench.errors import BenchError
 from protocol.field import R
 from protocol.keys import Account
 from protocol.merkle import BATCH, MerkleTree
 from protocol.note import Note, random_blinding
 from protocol.statements import InsertStatement, SpendPublic, SpendWitness, SpentNote
-from prover.circuit.builder import Builder
-from prover.circuit.compile import Circuit, compile_circuit
-from prover.circuit.gadgets.poseidon import poseidon
+from prover.circuit.compile import Circuit
 from prover.errors import InputError
 from prover.kernels.cpu.poseidon import hash_pairs
 from prover.statements import registry
@@ -61,14 +60,8 @@ def build(name: str) -> Circuit:
 
 
 def build_chain(constraints: int) -> Circuit:
-    """The longest chain of at most `constraints` constraints; takes some 4 s for each 250,000."""
-    builder = Builder(chain_name(constraints))
-    output = builder.public_input("output")
-    state = builder.private_input("start")
-    items = builder.private_inputs("item", constraints // LINK)
-    for number, item in enumerate(items, start=1):
-        state = poseidon(builder, [state, item], output if number == len(items) else None)
-    return compile_circuit(builder)
+    """The longest chain of at most `constraints` constraints."""
+    return repeat_chain(chain_name(constraints), constraints // LINK)
 
 
 def statements(circuit: Circuit) -> Callable[[], dict[str, Any]]:

@@ -66,13 +66,13 @@ def initial_key(r1cs: R1CS, ptau: PowersOfTau, progress: Reporter = silent) -> Z
         )
     check_powers_of_tau(ptau, power)
     size, wires = 1 << power, r1cs.n_wires
-    a, b, c = _pad(_with_public_rows(r1cs), size), _pad(r1cs.b, size), _pad(r1cs.c, size)
-    columns_a, columns_b = _transpose(a, wires), _transpose(b, wires)
+    a, b, c = pad(with_public_rows(r1cs), size), pad(r1cs.b, size), pad(r1cs.c, size)
+    columns_a, columns_b = transpose(a, wires), transpose(b, wires)
 
     progress("points in G1", 1, _STEPS)
     # One product for A, B1 and C together, since what it computes for each base is shared by all rows.
     bases = [ptau.lagrange(family, power) for family in ("tau_g1", "beta_tau_g1", "alpha_tau_g1")]
-    columns_c = _transpose(_stack([c, a, b]), wires)
+    columns_c = transpose(_stack([c, a, b]), wires)
     combined = _combine(sparse_combination_g1, _stack([columns_a, columns_b, columns_c]), np.concatenate(bases))
     points_a, points_b1, linear = combined[:wires], combined[wires : 2 * wires], combined[2 * wires :]
     ic, points_c = linear[: r1cs.n_public + 1], linear[r1cs.n_public + 1 :]
@@ -97,8 +97,8 @@ def initial_key(r1cs: R1CS, ptau: PowersOfTau, progress: Reporter = silent) -> Z
         delta_g1=generator_g1,
         delta_g2=generator_g2,
         ic=ic,
-        a=_as_in_zkey(a),
-        b=_as_in_zkey(b),
+        a=as_in_zkey(a),
+        b=as_in_zkey(b),
         points_a=points_a,
         points_b1=points_b1,
         points_b2=points_b2,
@@ -108,7 +108,7 @@ def initial_key(r1cs: R1CS, ptau: PowersOfTau, progress: Reporter = silent) -> Z
     )
 
 
-def _with_public_rows(r1cs: R1CS) -> SparseMatrix:
+def with_public_rows(r1cs: R1CS) -> SparseMatrix:
     """A, followed by one row [wire s] for each s from 0 to n_public."""
     count = r1cs.n_public + 1
     a = r1cs.a
@@ -119,7 +119,7 @@ def _with_public_rows(r1cs: R1CS) -> SparseMatrix:
     )
 
 
-def _pad(matrix: SparseMatrix, rows: int) -> SparseMatrix:
+def pad(matrix: SparseMatrix, rows: int) -> SparseMatrix:
     """The same matrix with empty rows at the end, `rows` in all."""
     return replace(matrix, row_ptr=np.pad(matrix.row_ptr, (0, rows - matrix.rows), mode="edge"))
 
@@ -136,7 +136,7 @@ def _stack(matrices: list[SparseMatrix]) -> SparseMatrix:
     )
 
 
-def _transpose(matrix: SparseMatrix, columns: int) -> SparseMatrix:
+def transpose(matrix: SparseMatrix, columns: int) -> SparseMatrix:
     """The transposed matrix: a row for each wire, `col` the constraints' numbers."""
     order = np.argsort(matrix.col, kind="stable")
     rows = np.repeat(np.arange(matrix.rows, dtype=np.uint32), np.diff(matrix.row_ptr))
@@ -150,6 +150,6 @@ def _combine(sparse_combination: Callable[..., np.ndarray], columns: SparseMatri
     return sparse_combination(columns.row_ptr, columns.col, columns.value, bases)
 
 
-def _as_in_zkey(matrix: SparseMatrix) -> SparseMatrix:
+def as_in_zkey(matrix: SparseMatrix) -> SparseMatrix:
     """Plain coefficients -> coefficient * R^2, as .zkey files hold them."""
     return replace(matrix, value=fr_to_mont(fr_to_mont(matrix.value)))

@@ -1,8 +1,12 @@
 """The circuits that are measured: chains of the size asked for, and honest statements that never repeat."""
 
+from dataclasses import fields, is_dataclass
+
+import numpy as np
 import pytest
 
 from bench import circuits
+from bench.chain import compile_chain, repeat_chain
 from bench.errors import BenchError
 from protocol.poseidon import poseidon
 from prover.errors import UnsatisfiedError
@@ -61,3 +65,18 @@ def test_an_unusable_chain_size_says_how_to_write_one(name):
 def test_an_unknown_circuit_is_answered_with_the_known_ones():
     with pytest.raises(BenchError, match="spend_2x2, insert_64, chain:N"):
         circuits.build("join_split")
+
+
+@pytest.mark.parametrize("length", [1, 3, 4, 9])
+def test_a_repeated_chain_is_the_chain_the_builder_makes(length):
+    repeated, built = repeat_chain("chain", length), compile_chain("chain", length)
+    assert dump(repeated) == dump(built)
+
+
+def dump(value: object) -> object:
+    """Arrays with their types, dataclasses as dictionaries: what two equal circuits have in common."""
+    if isinstance(value, np.ndarray):
+        return str(value.dtype), value.shape, value.tobytes()
+    if is_dataclass(value):
+        return {field.name: dump(getattr(value, field.name)) for field in fields(value)}
+    return value
