@@ -6,7 +6,11 @@ ProverError
 ├── UnsatisfiedError       inputs that break a constraint: there is no proof for them
 ├── InvalidProofError      a proof that does not verify
 ├── KeyMismatchError       a witness, key or circuit that do not belong together
-└── SetupError             a setup that cannot be carried out (powers of tau too small, ...)
+├── SetupError             a setup that cannot be carried out (powers of tau too small, ...)
+└── DeviceError            a GPU that cannot do what it was asked for
+    ├── DeviceUnavailable  there is none, CuPy is missing, or another process owns it
+    ├── DeviceOutOfMemory  its memory, or the part of it that may be used, is too small for the work: ask for less
+    └── DeviceLost         it failed, and everything on it is gone: only another process can use it again
 """
 
 
@@ -35,4 +39,20 @@ class KeyMismatchError(ProverError, ValueError):
 
 
 class SetupError(ProverError):
+    pass
+
+
+class DeviceError(ProverError):
+    pass
+
+
+class DeviceUnavailable(DeviceError):
+    pass
+
+
+class DeviceOutOfMemory(DeviceError):
+    pass
+
+
+class DeviceLost(DeviceError):
     pass
