@@ -6,6 +6,7 @@ cannot be opened as part of another statement's or another caller's request.
 """
 
 import hashlib
+import re
 from dataclasses import dataclass
 
 from Crypto.Protocol import DH, HPKE
@@ -18,6 +19,7 @@ ENCAPSULATED_KEY_BYTES = 32
 TAG_BYTES = 16
 TENANT_CHARACTERS = 32
 
+_REGISTERED_KEY = re.compile(r"gelap_([0-9a-f]{32})_[A-Za-z0-9_-]{43}")
 _INFO = b"gelap/v1/inputs"
 _CURVE = "Curve25519"
 
@@ -31,8 +33,20 @@ class SealedInputs:
 
 
 def tenant_of(api_key: str) -> str:
-    """Return the tenant an API key stands for: the first 32 hexadecimal digits of a SHA-256."""
+    """Return the tenant an API key stands for, 32 hexadecimal characters.
+
+    A registered key (`gelap_<tenant>_<secret>`) names it, so that a tenant can have several keys and change them; of any
+    other it is the beginning of a SHA-256. Only the gateway knows whether the key is one: a tenant is no secret.
+    """
+    registered = _REGISTERED_KEY.fullmatch(api_key)
+    if registered:
+        return registered[1]
     return hashlib.sha256(b"gelap/v1/tenant" + api_key.encode()).hexdigest()[:TENANT_CHARACTERS]
+
+
+def is_registered_key(api_key: str) -> bool:
+    """Whether an API key has the form of those that `gelap apikey add` makes."""
+    return _REGISTERED_KEY.fullmatch(api_key) is not None
 
 
 def fingerprint(public_key: bytes) -> bytes:

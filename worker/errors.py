@@ -1,14 +1,24 @@
 """Everything that a request to the proving cluster, or a job in it, can end with besides a proof.
 
 ClusterError
-├── UnauthenticatedError         no API key
+├── UnauthenticatedError         no API key, or one that nobody registered
+├── NotAllowedError              the API key is not for this
+├── RateLimitedError             the tenant calls too often
+├── QuotaExceededError           the tenant had its jobs for today
+├── RequestTooLargeError         more bytes than any request needs
 ├── InvalidRequestError          counts, lengths or numbers that cannot be right
 ├── UnknownCircuitError          no such circuit here
 ├── UnknownJobError              no such job of this caller
 ├── WrongVerificationKeyError    made for another verification key than the cluster's
 ├── StaleClusterKeyError         sealed to another key than the cluster's
 ├── IdempotencyConflictError     an idempotency key used again for another statement
+├── UnknownKeyFileError          no such proving key here
 ├── QueueFullError               more jobs wait than the cluster takes
+├── OverloadedError              jobs wait longer than they should
+├── CircuitStoppedError          proofs of the circuit did not verify lately
+├── StoreFullError               Redis has no memory left for another job
+├── FakeProofError               made by a fake device, so there is nothing to verify
+├── GatewayStoppingError         it goes on, but this gateway does not
 ├── SealBrokenError              sealed inputs that do not open
 ├── InvalidInputsError           sealed inputs that are not this circuit's
 ├── StatementMismatchError       inputs that belong to other public inputs than the request's
@@ -28,18 +38,42 @@ Each has a stable `name`, under which a job keeps it and callers see it.
 
 
 class ClusterError(Exception):
-    """Base of the tree; the message says what to do next and never holds an input's value."""
+    """Base of the tree; the message says what to do next and never holds an input's value.
+
+    `retry_after` is how many seconds to wait before trying again, where this one failure knows better than its kind.
+    """
 
     name: str
     explanation: str
 
-    def __init__(self, message: str | None = None) -> None:
+    def __init__(self, message: str | None = None, retry_after: float | None = None) -> None:
         super().__init__(message or self.explanation)
+        self.retry_after = retry_after
 
 
 class UnauthenticatedError(ClusterError):
     name = "unauthenticated"
-    explanation = "send your API key in the metadata `authorization: Bearer <key>`"
+    explanation = "send your API key as `authorization: Bearer <key>`"
+
+
+class NotAllowedError(ClusterError):
+    name = "not-allowed"
+    explanation = "this API key is not for such calls: ask the cluster's operator to allow them"
+
+
+class RateLimitedError(ClusterError):
+    name = "rate-limited"
+    explanation = "too many calls with this API key: slow down"
+
+
+class QuotaExceededError(ClusterError):
+    name = "quota-exceeded"
+    explanation = "this API key's jobs of today are used up: come back tomorrow (UTC), or ask the cluster's operator"
+
+
+class RequestTooLargeError(ClusterError):
+    name = "request-too-large"
+    explanation = "the request is larger than the gateway takes"
 
 
 class InvalidRequestError(ClusterError):
@@ -75,6 +109,38 @@ class IdempotencyConflictError(ClusterError):
 class QueueFullError(ClusterError):
     name = "queue-full"
     explanation = "the cluster's queue is full: try again in a moment"
+
+
+class UnknownKeyFileError(ClusterError):
+    name = "unknown-proving-key"
+    explanation = "the gateway has no proving key of this digest: GET /v1/manifest names those it has"
+
+
+class OverloadedError(ClusterError):
+    name = "overloaded"
+    explanation = "jobs wait too long for a worker already: try again later"
+
+
+class CircuitStoppedError(ClusterError):
+    name = "circuit-stopped"
+    explanation = (
+        "proofs of this circuit did not verify lately, so it is stopped: its operator has been told, try later"
+    )
+
+
+class StoreFullError(ClusterError):
+    name = "store-full"
+    explanation = "the cluster's job store is full: try again in a moment"
+
+
+class FakeProofError(ClusterError):
+    name = "fake-proof"
+    explanation = "a fake device made this, for a test of the cluster: it proves nothing, so there is nothing to verify"
+
+
+class GatewayStoppingError(ClusterError):
+    name = "gateway-stopping"
+    explanation = "this gateway is stopping: ask again, another one answers; jobs go on"
 
 
 class SealBrokenError(ClusterError):
