@@ -5,7 +5,7 @@ witness = engine.solve(inputs)
 proof = engine.prove(witness)
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -21,6 +21,10 @@ from prover.groth16.verify import verify
 from prover.limbs import from_limbs
 from prover.statements import registry
 from prover.witness import cpu as witness_solver
+
+
+def _ignore(phase: str) -> None:
+    """The listener of callers that do not time phases."""
 
 
 class Engine:
@@ -70,14 +74,15 @@ class Engine:
         """The public inputs in a witness, in the circuit's order."""
         return from_limbs(witness[1 : self.n_public + 1])
 
-    def prove(self, witness: np.ndarray) -> Proof:
+    def prove(self, witness: np.ndarray, phase_done: Callable[[str], None] = _ignore) -> Proof:
         """Prove a witness; the proof was verified. No two proofs are alike.
 
+        phase_done: called with the name of each phase as it ends; what it raises ends the proof there.
         Raises UnsatisfiedError when the witness breaks a constraint, and InvalidProofError when the proof is wrong all
         the same.
         """
         try:
-            return prove(self._key, witness)
+            return prove(self._key, witness, phase_done=phase_done)
         except InvalidProofError:
             witness_solver.check(self._circuit.r1cs, witness)
             raise
