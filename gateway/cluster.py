@@ -1,6 +1,6 @@
 """What the gateway does with the cluster: take in requests, read and cancel jobs, look after lost ones.
 
-Everything here blocks for a round trip or two to Redis; the gRPC service calls it from threads.
+Everything here blocks for a round trip or two to Redis; `calls.py` calls it from threads.
 """
 
 from collections.abc import Mapping
@@ -10,12 +10,14 @@ import redis
 import structlog
 from celery import Celery
 
-from gateway import validation
+from gateway import metrics, validation
+from gateway.circuits import Circuits
+from gateway.tenants import Caller, Doorkeeper, Scope
 from protocol.sealing import fingerprint
-from worker import queue
 from worker.errors import NoClusterKeyError, UnknownJobError
-from worker.jobs import Job, JobStore, Outcome, Request
+from worker.jobs import Job, JobStore, Outcome, Overview, Request
 from worker.manifest import CircuitEntry
+from worker.queue import Sender
 from worker.registry import LiveWorker, Registry
 
 log = structlog.get_logger("gelap.gateway")
@@ -24,21 +26,39 @@ log = structlog.get_logger("gelap.gateway")
 class Cluster:
     """Raises the errors of `worker.errors`, and `redis.RedisError` when Redis fails."""
 
-    def __init__(self, client: redis.Redis, store: JobStore, app: Celery, circuits: Mapping[str, CircuitEntry]) -> None:
-        self.circuits = circuits
-        self._client = client
+    def __init__(
+        self,
+        client: redis.Redis,
+        store: JobStore,
+        app: Celery,
+        circuits: Circuits,
+        door: Doorkeeper,
+    ) -> None:
+        self.files = circuits
         self._store = store
         self._registry = Registry(client)
-        self._app = app
+        self._sender = Sender(app, self._registry)
+        self._door = door
 
-    def prove(self, message: Any, tenant: str, wait: float) -> Job:
+    @property
+    def circuits(self) -> Mapping[str, CircuitEntry]:
+        return self.files.current
+
+    def admit(self, key: str, scope: Scope | None = None) -> Caller:
+        """Return who calls. Raises UnauthenticatedError, NotAllowedError and RateLimitedError."""
+        caller = self._door.admit(key)
+        if scope is not None:
+            caller.require(scope)
+        return caller
+
+    def prove(self, message: Any, caller: Caller, wait: float) -> Job:
         """Take in a ProveRequest; the job stays queued `wait` seconds at most."""
         key = fingerprint(self.cluster_key())
-        return self._submit(validation.prove_request(message, self.circuits, key, tenant, wait))
+        return self._submit(validation.prove_request(message, self.circuits, key, caller.tenant, wait), caller)
 
-    def verify(self, message: Any, tenant: str, wait: float) -> Job:
+    def verify(self, message: Any, caller: Caller, wait: float) -> Job:
         """Take in a VerifyRequest."""
-        return self._submit(validation.verify_request(message, self.circuits, tenant, wait))
+        return self._submit(validation.verify_request(message, self.circuits, caller.tenant, wait), caller)
 
     def job(self, job_id: str, tenant: str) -> Job:
         """Return a tenant's job. Raises UnknownJobError for another's as for one that does not exist."""
@@ -64,15 +84,39 @@ class Cluster:
     def live_workers(self) -> list[LiveWorker]:
         return self._registry.live_workers()
 
+    def overview(self) -> Overview:
+        return self._store.overview()
+
     def reap(self) -> None:
         """Give lost jobs to other workers and end those that nobody could start in time."""
-        for job_id in self._store.reap():
-            log.warning("job sent to the workers again", job=job_id)
-            queue.send(self._app, job_id)
+        for key, count in self._store.reap().items():
+            metrics.JOBS_SENT_AGAIN.inc(count)
+            log.warning("workers told of jobs again", key=key.hex()[:16], jobs=count)
+            self._sender.send(key, count)
 
-    def _submit(self, request: Request) -> Job:
-        outcome, job = self._store.submit(request)
-        if outcome is Outcome.NEW:
-            queue.send(self._app, job.id)
-        log.info("job taken in", job=job.id, circuit=job.circuit, kind=job.kind.value, outcome=outcome.value)
+    def close(self) -> None:
+        """Tell the workers of what they have not been told of yet, within two seconds."""
+        self._sender.stop()
+
+    def _submit(self, request: Request, caller: Caller) -> Job:
+        charge = self._door.charge(caller)
+        new = False
+        try:
+            outcome, job = self._store.submit(request)
+            new = outcome is Outcome.NEW
+        finally:
+            if not new:
+                self._door.refund(charge)
+        if new:
+            self._sender.send(request.key)
+        metrics.JOBS.labels(job.kind.value, job.circuit, outcome.value).inc()
+        log.info(
+            "job taken in",
+            job=job.id,
+            tenant=caller.tenant,
+            tenant_name=caller.name,
+            circuit=job.circuit,
+            kind=job.kind.value,
+            outcome=outcome.value,
+        )
         return job

@@ -33,6 +33,10 @@ class JobEvents:
     def stop(self) -> None:
         self._stopping.set()
 
+    def wake_all(self) -> None:
+        """Have everybody look again; call it from the event loop."""
+        self._wake(None)
+
     @contextlib.contextmanager
     def changes(self, job_id: str) -> Iterator[asyncio.Event]:
         """Yield an event that is set when the job may have changed; clear it before looking at the job."""

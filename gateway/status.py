@@ -38,7 +38,6 @@ STATUS: dict[type[errors.ClusterError], Status] = {
     errors.OverloadedError: Status(StatusCode.RESOURCE_EXHAUSTED, 429, retry=True, pushback_ms=5000),
     errors.CircuitStoppedError: Status(StatusCode.UNAVAILABLE, 503, retry=True, pushback_ms=30_000),
     errors.StoreFullError: Status(StatusCode.RESOURCE_EXHAUSTED, 429, retry=True, pushback_ms=5000),
-    errors.FakeProofError: Status(StatusCode.FAILED_PRECONDITION, 409, retry=False),
     errors.SealBrokenError: Status(StatusCode.INVALID_ARGUMENT, 422, retry=False),
     errors.InvalidInputsError: Status(StatusCode.INVALID_ARGUMENT, 422, retry=False),
     errors.StatementMismatchError: Status(StatusCode.INVALID_ARGUMENT, 422, retry=False),

@@ -16,7 +16,7 @@ from worker.errors import (
     UnknownJobError,
     WrongVerificationKeyError,
 )
-from worker.jobs import Kind, Request
+from worker.jobs import Kind, Priority, Request, is_fake
 from worker.manifest import CircuitEntry
 
 PROOF_BYTES = 256
@@ -84,11 +84,13 @@ def prove_request(
         kind=Kind.PROVE,
         tenant=tenant,
         circuit=statement.circuit.name,
+        key=statement.circuit.verification_key_digest,
         statement=statement.hash,
         public_inputs=statement.words,
         wait=wait,
         sealed=SealedInputs(sealed.encapsulated_key, sealed.ciphertext),
         idempotency_key=message.idempotency_key,
+        priority=_priority(message.priority),
     )
 
 
@@ -97,15 +99,27 @@ def verify_request(message: Any, circuits: Mapping[str, CircuitEntry], tenant: s
     statement = _statement(message, circuits)
     if len(message.proof) != PROOF_BYTES:
         raise InvalidRequestError(f"a proof is {PROOF_BYTES} bytes, got {len(message.proof)}")
+    if is_fake(message.proof):
+        raise InvalidRequestError("this is no proof: it comes from a stand-in for a device, and nobody verifies it")
     return Request(
         kind=Kind.VERIFY,
         tenant=tenant,
         circuit=statement.circuit.name,
+        key=statement.circuit.verification_key_digest,
         statement=statement.hash,
         public_inputs=statement.words,
         wait=wait,
         proof=message.proof,
     )
+
+
+def _priority(number: int) -> Priority:
+    if number == 0:
+        return Priority.NORMAL
+    try:
+        return Priority(number)
+    except ValueError:
+        raise InvalidRequestError(f"there is no priority {number}: normal jobs have 1, bulk jobs 2") from None
 
 
 def _statement(message: Any, circuits: Mapping[str, CircuitEntry]) -> Statement:

@@ -29,7 +29,8 @@ MOUNTS = {
     "verify": Mount("prover.groth16.cli", "verify", "Verify a proof: exit 0 valid, 1 invalid, 2 malformed.", PROVING),
     "keys": Mount("prover.keys_cli", "app", "Make and inspect a node's proving keys.", PROVING),
     "bench": Mount("bench.cli", "app", "Time the prover on this machine.", PROVING),
-    "gateway": Mount("gateway.cli", "gateway", "Run the gRPC gateway.", CLUSTER),
+    "gateway": Mount("gateway.cli", "gateway", "Run the gateway: gRPC and REST.", CLUSTER),
+    "apikey": Mount("gateway.apikey_cli", "app", "Who may use the cluster: add, revoke, list API keys.", CLUSTER),
     "worker": Mount("worker.cli", "worker", "Run a proving worker.", CLUSTER),
 }
 

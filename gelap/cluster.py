@@ -51,9 +51,13 @@ class Child:
 
 @dataclass(frozen=True)
 class Cluster:
-    """Where the private cluster listens, and the fingerprint of the key that its worker opens inputs with."""
+    """Where the private cluster listens, and the fingerprint of the key that its worker opens inputs with.
+
+    It takes every API key, each as a tenant of its own.
+    """
 
     address: str
+    http_url: str
     key_fingerprint: str
     children: tuple[Child, ...]
 
@@ -95,10 +99,12 @@ def private_cluster(redis_url: str, key_directory: Path, folder: Path, logs: Pat
     descriptor = os.open(key_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with open(descriptor, "w", encoding="ascii") as file:
         file.write(key.to_pem())
-    address = f"127.0.0.1:{_free_port()}"
+    address, http_address = (f"127.0.0.1:{_free_port()}" for _ in range(2))
     environment = os.environ | {
         "GELAP_REDIS_URL": redis_url,
         "GELAP_GATEWAY_ADDRESS": address,
+        "GELAP_HTTP_ADDRESS": http_address,
+        "GELAP_OPEN": "1",
         "GELAP_KEY_DIR": str(key_directory),
         "GELAP_CLUSTER_KEY_FILE": str(key_file),
     }
@@ -108,7 +114,7 @@ def private_cluster(redis_url: str, key_directory: Path, folder: Path, logs: Pat
             child = _start(name, environment, (logs or folder) / f"{name}.log")
             stack.callback(child.stop)
             children.append(child)
-        yield Cluster(address, fingerprint(key.public_key).hex(), tuple(children))
+        yield Cluster(address, f"http://{http_address}", fingerprint(key.public_key).hex(), tuple(children))
 
 
 def _start(name: str, environment: dict[str, str], log: Path) -> Child:

@@ -21,7 +21,7 @@ class LogLevel(StrEnum):
 
 
 # They tell of every task or connection at INFO, which our own lines already do in the terms of jobs.
-_TALKATIVE = ("amqp", "asyncio", "celery", "grpc", "kombu", "numba")
+_TALKATIVE = ("amqp", "asyncio", "celery", "grpc", "kombu", "numba", "uvicorn")
 
 
 def configure_logs(level: LogLevel = LogLevel.INFO) -> None:

@@ -25,7 +25,8 @@ class Settings(BaseSettings):
         default=None, description="proving keys and manifest.json; default: keys/ in the cache directory"
     )
     cluster_key_file: Path | None = Field(default=None, description="the workers' X25519 private key, PEM, mode 600")
-    gateway_address: str = Field(default="127.0.0.1:50051", description="where the gateway listens")
+    gateway_address: str = Field(default="127.0.0.1:50051", description="where the gateway serves gRPC")
+    http_address: str = Field(default="127.0.0.1:8080", description="where the gateway serves REST")
 
     @cached_property
     def keys(self) -> Path:

@@ -120,8 +120,10 @@ class Cluster:
             worker.wait_for("worker ready")
         return worker
 
-    def gateway(self):
+    def gateway(self, *options, open_door=True):
+        """One that listens on free ports and, unless told otherwise, takes every API key."""
         command = ("-m", "gelap.cli", "gateway", "--key-dir", self.key_dir, "--address", "127.0.0.1:0")
+        command += ("--http-address", "127.0.0.1:0", *(["--open"] if open_door else []), *options)
         self.latest_gateway = self.start(*command, name="gateway")
         return self.latest_gateway
 
