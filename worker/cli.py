@@ -28,27 +28,66 @@ def worker(
         ),
     ] = None,
     concurrency: Annotated[
-        int, typer.Option(envvar="GELAP_WORKER_CONCURRENCY", min=1, help="Jobs in hand at once.")
-    ] = 2,
+        int | None,
+        typer.Option(
+            envvar="GELAP_WORKER_CONCURRENCY",
+            min=1,
+            help="Jobs in hand at once.",
+            show_default="twice the largest batch",
+        ),
+    ] = None,
+    max_batch: Annotated[
+        int, typer.Option(envvar="GELAP_BATCH_MAX", min=1, max=1024, help="Most jobs of one key proved at once.")
+    ] = 1,
+    batch_delay: Annotated[
+        float,
+        typer.Option(envvar="GELAP_BATCH_DELAY", min=0, max=60, help="Seconds that a job waits for more to join it."),
+    ] = 0.0,
+    min_batch: Annotated[
+        int, typer.Option(envvar="GELAP_BATCH_MIN", min=1, help="So many jobs do not wait for more.")
+    ] = 1,
+    drain: Annotated[
+        float,
+        typer.Option(
+            envvar="GELAP_WORKER_DRAIN",
+            min=0,
+            help="Seconds that a proof gets to end when the worker is stopped.",
+        ),
+    ] = 60.0,
+    metrics_address: Annotated[
+        str | None,
+        typer.Option(
+            envvar="GELAP_WORKER_METRICS_ADDRESS",
+            help="Where Prometheus finds the worker's metrics, host:port, such as 127.0.0.1:9465.",
+            show_default="nowhere",
+        ),
+    ] = None,
     log_level: Annotated[
         LogLevel, typer.Option(envvar="GELAP_LOG_LEVEL", help="The least severe lines to log.")
     ] = LogLevel.INFO,
 ) -> None:
-    """Prove jobs from the cluster's queue until SIGTERM or Ctrl-C; then finish the jobs in hand and exit 0."""
+    """Prove jobs from the cluster's queue until SIGTERM or Ctrl-C; then end the jobs in hand and exit 0."""
     settings = Settings()
     try:
         configure_logs(log_level)
         if redis_url is None:
             raise ConfigurationError("a worker needs the cluster's Redis: set GELAP_REDIS_URL or --redis-url")
+        from worker import fake
+        from worker.executor import Batching
         from worker.service import WorkerConfig, serve
+
+        is_fake = fake.wanted()
 
         config = WorkerConfig(
             redis_url=redis_url,
             key_dir=key_dir or settings.keys,
             cluster_key_file=cluster_key_file or settings.cluster_key_file or settings.cache_dir / "cluster-key.pem",
             concurrency=concurrency,
+            batching=Batching(max_batch, batch_delay, min_batch),
+            drain=drain,
+            metrics_address=metrics_address,
         )
-        status = serve(config, _load_circuits)
+        status = serve(config, fake.load_fake_circuits, fake.DEVICE) if is_fake else serve(config, _load_circuits)
     except ConfigurationError as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(2) from None

@@ -1,7 +1,7 @@
 """Loads the prover for the circuits of a manifest; the only module of the worker that knows the proving engine."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -34,8 +34,14 @@ class EngineCircuit:
     def public_inputs(self, witness: Any) -> list[int]:
         return self._engine.public_inputs(witness)
 
-    def prove(self, witness: Any) -> bytes:
-        return self._engine.prove(witness).to_bytes()
+    def prove(self, witnesses: Sequence[Any], phase_done: Callable[[str], None]) -> list[bytes | Exception]:
+        """In one batch if the engine's device takes batches, else one after another."""
+        prove_many = getattr(self._engine, "prove_many", None)
+        if prove_many is not None and len(witnesses) > 1:
+            outcomes = prove_many(witnesses)
+            phase_done("batch")
+            return [each if isinstance(each, Exception) else each.to_bytes() for each in outcomes]
+        return [self._engine.prove(witness, phase_done).to_bytes() for witness in witnesses]
 
     def verify(self, public_inputs: list[int], proof: bytes) -> bool:
         try:

@@ -17,7 +17,6 @@ ClusterError
 ├── OverloadedError              jobs wait longer than they should
 ├── CircuitStoppedError          proofs of the circuit did not verify lately
 ├── StoreFullError               Redis has no memory left for another job
-├── FakeProofError               made by a fake device, so there is nothing to verify
 ├── GatewayStoppingError         it goes on, but this gateway does not
 ├── SealBrokenError              sealed inputs that do not open
 ├── InvalidInputsError           sealed inputs that are not this circuit's
@@ -131,11 +130,6 @@ class CircuitStoppedError(ClusterError):
 class StoreFullError(ClusterError):
     name = "store-full"
     explanation = "the cluster's job store is full: try again in a moment"
-
-
-class FakeProofError(ClusterError):
-    name = "fake-proof"
-    explanation = "a fake device made this, for a test of the cluster: it proves nothing, so there is nothing to verify"
 
 
 class GatewayStoppingError(ClusterError):

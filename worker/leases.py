@@ -1,4 +1,7 @@
-"""Keeps the leases of this worker's attempts from a thread of its own: a worker that is busy proving is not dead."""
+"""Keeps the leases of this worker's attempts from a thread of its own: a worker that is busy proving is not dead.
+
+A second thread hears of cancelled jobs, so that a running one is noticed at once and not when its lease is due.
+"""
 
 import contextlib
 import threading
@@ -7,7 +10,7 @@ from collections.abc import Iterator
 import redis
 import structlog
 
-from worker.jobs import Attempt, JobStore
+from worker.jobs import CANCELLED, Attempt, JobStore
 
 log = structlog.get_logger("gelap.leases")
 
@@ -32,31 +35,42 @@ class Lease:
 class LeaseKeeper:
     """Renews every held lease three times in its length; `start` it first and `stop` it last."""
 
-    def __init__(self, store: JobStore) -> None:
+    def __init__(self, store: JobStore, client: redis.Redis) -> None:
         self._store = store
+        self._client = client
         self._interval = store.limits.lease / 3
-        self._held: dict[str, Lease] = {}
+        self._held: dict[int, Lease] = {}
         self._lock = threading.Lock()
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._renew, name="leases", daemon=True)
+        self._threads = [
+            threading.Thread(target=self._renew, name="leases", daemon=True),
+            threading.Thread(target=self._hear, name="cancellations", daemon=True),
+        ]
 
     def start(self) -> None:
-        self._thread.start()
+        for thread in self._threads:
+            thread.start()
 
     def stop(self) -> None:
         self._stopping.set()
-        self._thread.join()
+        for thread in self._threads:
+            thread.join()
+
+    @property
+    def count(self) -> int:
+        """How many attempts are in hand."""
+        return len(self._held)
 
     @contextlib.contextmanager
     def hold(self, attempt: Attempt) -> Iterator[Lease]:
         lease = Lease(attempt)
         with self._lock:
-            self._held[attempt.token] = lease
+            self._held[id(lease)] = lease
         try:
             yield lease
         finally:
             with self._lock:
-                del self._held[attempt.token]
+                del self._held[id(lease)]
 
     def _renew(self) -> None:
         while not self._stopping.wait(self._interval):
@@ -69,6 +83,26 @@ class LeaseKeeper:
             except redis.RedisError as error:
                 log.warning("leases not renewed: Redis does not answer", reason=str(error))
                 continue
-            for lease in held:
-                if lease.attempt.job.id in lost:
-                    lease.lost.set()
+            self._lose(lost, held)
+
+    def _hear(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                with self._client.pubsub(ignore_subscribe_messages=True) as subscription:
+                    subscription.subscribe(CANCELLED)
+                    while not self._stopping.is_set():
+                        message = subscription.get_message(timeout=0.5)
+                        if message is not None:
+                            cancelled = message["data"].decode()
+                            with self._lock:
+                                held = list(self._held.values())
+                            self._lose({cancelled}, held)
+            except redis.RedisError as error:
+                log.warning("no news of cancelled jobs: Redis does not answer", reason=str(error))
+                self._stopping.wait(1.0)
+
+    @staticmethod
+    def _lose(job_ids: set[str], held: list[Lease]) -> None:
+        for lease in held:
+            if lease.attempt.job.id in job_ids:
+                lease.lost.set()

@@ -1,18 +1,29 @@
-"""Celery as the carrier of job ids from gateways to workers; what state a job is in is for `worker.jobs` alone."""
+"""Celery as the carrier of word that jobs wait; which jobs, and what state they are in, is for `worker.jobs` alone."""
 
+import queue
+import threading
+import time
+from collections import Counter
 from typing import Any
 
+import redis
 import structlog
 from celery import Celery
 from kombu.exceptions import OperationalError
 
 from worker.jobs import QUEUE
+from worker.registry import Registry
 
 log = structlog.get_logger("gelap.queue")
 
 TASK = "gelap.run"
 # Redelivery is the slow second net: it must not come before the longest proof has ended.
 VISIBILITY_SECONDS = 3600
+# How long what is known of the workers' batches counts.
+_KNOWN_SECONDS = 2.0
+# A message costs Celery's consumer 0.7 to 1.3 ms of CPU, so workers that prove many jobs at once get word of several in
+# one: four of them cost a third, sixteen a twelfth (docs/measurements.md).
+_MOST_IN_ONE = 16
 
 
 def make_app(redis_url: str) -> Celery:
@@ -45,10 +56,81 @@ def make_app(redis_url: str) -> Celery:
     return app
 
 
-def send(app: Celery, job_id: str) -> None:
-    """Send a job's id to the workers. If that fails the job is queued all the same, and a gateway's reaper sends it."""
+def queue_of(key: bytes) -> str:
+    """The name of the queue of one proving key."""
+    return QUEUE + key.hex()
+
+
+class Sender:
+    """Tells the workers that jobs wait, from a thread of its own: nobody waits for Celery.
+
+    While one message is on its way others gather, and as many go in the next as a worker proves at once. What cannot
+    be sent is found by a gateway's reaper.
+    """
+
+    def __init__(self, app: Celery, registry: Registry) -> None:
+        self._app = app
+        self._registry = registry
+        self._waiting: queue.SimpleQueue[tuple[bytes, int] | None] = queue.SimpleQueue()
+        self._batches: dict[bytes, int] = {}
+        self._known_until = 0.0
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+
+    def send(self, key: bytes, count: int = 1) -> None:
+        """Tell the workers that have this proving key of so many jobs."""
+        self._waiting.put((key, count))
+        if self._thread is None:
+            with self._lock:
+                if self._thread is None:
+                    self._thread = threading.Thread(target=self._send_all, name="messages", daemon=True)
+                    self._thread.start()
+
+    def stop(self) -> None:
+        """Send what waits, within two seconds."""
+        if self._thread is not None:
+            self._waiting.put(None)
+            self._thread.join(2.0)
+
+    def _send_all(self) -> None:
+        going_on = True
+        while going_on:
+            gathered: Counter[bytes] = Counter()
+            items = [self._waiting.get()]
+            while not self._waiting.empty():
+                items.append(self._waiting.get())
+            for item in items:
+                if item is None:
+                    going_on = False
+                else:
+                    gathered[item[0]] += item[1]
+            for key, count in gathered.items():
+                tell(self._app, key, count, self._most_in_one(key))
+
+    def _most_in_one(self, key: bytes) -> int:
+        """Half of the smallest batch among the workers with this key, so that one message never fills a worker."""
+        if time.monotonic() >= self._known_until:
+            self._known_until = time.monotonic() + _KNOWN_SECONDS
+            batches: dict[bytes, int] = {}
+            try:
+                for worker in self._registry.live_workers():
+                    for each in worker.keys:
+                        batches[each] = min(batches.get(each, _MOST_IN_ONE * 2), worker.batch)
+            except redis.RedisError:
+                batches = {}
+            self._batches = batches
+        return min(max(self._batches.get(key, 1) // 2, 1), _MOST_IN_ONE)
+
+
+def tell(app: Celery, key: bytes, jobs: int, most_in_one: int = 1) -> None:
+    """Tell the workers that have this proving key of so many jobs. What cannot be sent is only logged."""
+    # Celery would put its arguments into every message once more, as text.
     options: dict[str, Any] = {"argsrepr": "", "kwargsrepr": ""}
-    try:
-        app.send_task(TASK, args=[job_id], queue=QUEUE, ignore_result=True, **options)
-    except OperationalError as error:
-        log.warning("job not sent to the workers yet", job=job_id, reason=str(error))
+    while jobs > 0:
+        part = min(jobs, most_in_one)
+        try:
+            app.send_task(TASK, args=[key.hex(), part], queue=queue_of(key), ignore_result=True, **options)
+        except (OperationalError, redis.RedisError) as error:
+            log.warning("workers not told of jobs yet", key=key.hex()[:16], jobs=jobs, reason=str(error))
+            return
+        jobs -= part

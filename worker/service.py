@@ -5,9 +5,10 @@ import secrets
 import signal
 import socket
 import sys
-from collections.abc import Callable, Iterator, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,35 +20,45 @@ from protocol.sealing import fingerprint
 from worker import queue
 from worker.cluster_key import load_cluster_key
 from worker.connection import connect_or_explain
-from worker.executor import Executor, LoadedCircuit
+from worker.executor import Batching, Executor, LoadedCircuit
 from worker.jobs import JobStore, Limits
 from worker.leases import LeaseKeeper
 from worker.manifest import CircuitEntry, read_manifest
 from worker.memory import forbid_core_dumps
+from worker.metrics import Metrics
 from worker.registry import Heartbeat, LiveWorker, Registry
 from worker.runner import JobRunner
+from worker.watchdog import Watchdog
 
 log = structlog.get_logger("gelap.worker")
 
 
 @dataclass(frozen=True)
 class WorkerConfig:
-    """`concurrency` is how many jobs are in hand at once: one on the device, the others solving their witness."""
+    """`concurrency` is how many jobs are in hand at once: those on the device, the others solving their witness; by
+    default twice the largest batch. `drain` is how many seconds a batch on the device gets to end when the worker is
+    stopped. `metrics_address` is host:port; None for no metrics.
+    """
 
     redis_url: str
     key_dir: Path
     cluster_key_file: Path
-    concurrency: int = 2
-    limits: Limits = field(default_factory=Limits)
+    concurrency: int | None = None
+    batching: Batching = field(default_factory=Batching)
+    drain: float = 60.0
+    metrics_address: str | None = None
+    limits: Limits = field(default_factory=lambda: Limits())
 
 
 def serve(
     config: WorkerConfig,
     load_circuits: Callable[[Mapping[str, CircuitEntry]], Mapping[str, LoadedCircuit]],
+    device: str = "cpu",
 ) -> int:
-    """Work until SIGTERM or SIGINT, then finish what is in hand; return the exit status. Raises ConfigurationError.
+    """Work until SIGTERM or SIGINT, then finish or hand back what is in hand; return the exit status.
 
-    `load_circuits` makes the circuits of the manifest ready to prove: `worker.engines.load_circuits`.
+    `load_circuits` makes the circuits of the manifest ready to prove, on the `device` of this name.
+    Raises ConfigurationError.
     """
     forbid_core_dumps()
     stopper = Stopper()
@@ -58,33 +69,55 @@ def serve(
         log.warning(
             "made a new cluster key; workers on other machines need a copy of it", file=str(config.cluster_key_file)
         )
-    executor = Executor(load_circuits(entries))
-    worker = LiveWorker(f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}", executor.circuits)
-
+    concurrency = config.concurrency or 2 * config.batching.most
+    metrics = Metrics()
+    executor = Executor(load_circuits(entries), config.batching, metrics)
+    worker = LiveWorker(
+        id=f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}",
+        circuits=executor.circuits,
+        keys=executor.keys,
+        device=device,
+        batch=config.batching.most,
+    )
     store = JobStore(client, config.limits)
-    leases = LeaseKeeper(store)
-    heartbeat = Heartbeat(Registry(client), worker, key.public_key)
+    leases = LeaseKeeper(store, client)
     app = queue.make_app(config.redis_url)
-    runner = JobRunner(store, executor, key, leases, worker.id, lambda job_id: queue.send(app, job_id))
+
+    def tell(key: bytes, jobs: int) -> None:
+        queue.tell(app, key, jobs)
+
+    runner = JobRunner(store, executor, key, leases, metrics, worker.id, tell, concurrency)
+    heartbeat = Heartbeat(
+        Registry(client), lambda: replace(worker, in_hand=leases.count, done=runner.done), key.public_key
+    )
+    metrics.watch(lambda: leases.count, lambda: executor.busy_seconds)
+    watchdog = Watchdog(lambda: executor.busy_seconds, config.limits.attempt)
 
     with ExitStack() as running:
         # Stopped in the opposite order: jobs in hand still need the device and their leases.
+        if config.metrics_address is not None:
+            running.callback(metrics.serve(config.metrics_address))
+        watchdog.start()
+        running.callback(watchdog.stop)
         running.callback(executor.close)
         leases.start()
         running.callback(leases.stop)
         heartbeat.start()
         running.callback(heartbeat.stop)
+        running.callback(runner.close)
 
         def ready(_: Any) -> None:
             log.info(
                 "worker ready",
                 worker=worker.id,
                 circuits=list(worker.circuits),
+                device=device,
+                batch=config.batching.most,
                 cluster_key=fingerprint(key.public_key).hex(),
             )
 
-        controller = _consumer(app, runner, config.concurrency, ready)
-        with stopper.draining():
+        controller = _consumer(app, runner, executor.keys, concurrency, ready)
+        with stopper.draining(lambda: runner.drain(config.drain)):
             controller.start()
         log.info("worker stopped", worker=worker.id)
     return int(controller.exitcode or 0)
@@ -96,32 +129,37 @@ class Stopper:
     """
 
     def __init__(self) -> None:
-        self._draining = False
+        self._drain: Callable[[], None] | None = None
         self._asked = False
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
 
     @contextmanager
-    def draining(self) -> Iterator[None]:
-        """While Celery's consumer runs."""
+    def draining(self, drain: Callable[[], None]) -> Iterator[None]:
+        """While Celery's consumer runs; `drain` has the jobs in hand end soon."""
         celery_state.should_stop = None
-        self._draining = True
+        self._drain = drain
         yield
 
     def _stop(self, number: int, _: object) -> None:
-        if not self._draining:
+        if self._drain is None:
             sys.exit(0)
         if self._asked:
             os._exit(128 + number)
         self._asked = True
         log.info("stopping: finishing the jobs in hand", signal=signal.Signals(number).name)
+        # In a thread: a signal may come while this one holds the very lock that draining needs.
+        threading.Thread(target=self._drain, name="drain", daemon=True).start()
         celery_state.should_stop = 0
 
 
-def _consumer(app: Celery, runner: JobRunner, concurrency: int, ready: Callable[[Any], None]) -> Any:
+def _consumer(
+    app: Celery, runner: JobRunner, keys: Sequence[bytes], concurrency: int, ready: Callable[[Any], None]
+) -> Any:
     """Return Celery's consumer, which runs its tasks in a pool of threads: CUDA does not survive a fork."""
     app.task(runner.run, name=queue.TASK, acks_late=True, ignore_result=True, typing=False)
     return app.WorkController(
+        queues=[queue.queue_of(key) for key in keys],
         pool="threads",
         concurrency=concurrency,
         ready_callback=ready,

@@ -32,7 +32,8 @@ def test_a_proof_is_256_bytes_that_verify(circuit):
     executor = Executor({"square": circuit})
     witness = circuit.solve({"square": 49, "root": 7})
     assert circuit.public_inputs(witness) == [49]
-    proof = executor.prove(executor.circuit("square"), witness).result()
+    square = executor.circuit("square", circuit.verification_key_digest)
+    proof = executor.prove(square, witness, lambda: None).result().proof
     executor.close()
     assert len(proof) == 256
     assert circuit.verify([49], proof)
@@ -51,7 +52,7 @@ def test_inputs_that_break_a_constraint_have_no_witness(circuit):
 
 def test_a_circuit_without_a_key_here_is_left_to_other_workers(circuit):
     with pytest.raises(ProvingFailedError, match="cube"):
-        Executor({"square": circuit}).circuit("cube")
+        Executor({"square": circuit}).circuit("cube", circuit.verification_key_digest)
 
 
 def entry(path: Path, name: str = "spend_2x2", zkey_sha256: bytes | None = None) -> CircuitEntry:

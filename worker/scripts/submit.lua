@@ -1,9 +1,11 @@
 -- Take in a job, unless it is answered already. Returns {outcome, job's fields}.
--- ARGV: id, kind, tenant, circuit, statement, public inputs, sealed inputs, proof to verify, idempotency digest,
---       ms it may wait in the queue, ms to keep it after its end, ms to keep the idempotency key, queue limit
-local id, kind, tenant, circuit, statement = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
-local public, sealed, proof, idempotency = ARGV[6], ARGV[7], ARGV[8], ARGV[9]
-local wait, keep, remember, limit = tonumber(ARGV[10]), tonumber(ARGV[11]), tonumber(ARGV[12]), tonumber(ARGV[13])
+-- ARGV: id, kind, tenant, circuit, key, priority, statement, public inputs, sealed inputs, proof to verify,
+--       idempotency digest, ms it may wait in the queue, ms to keep it after its end, ms to keep the idempotency key,
+--       queue limit, ms that a job may have waited before no more are taken
+local id, kind, tenant, circuit, key, priority = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
+local statement, public, sealed, proof, idempotency = ARGV[7], ARGV[8], ARGV[9], ARGV[10], ARGV[11]
+local wait, keep, remember = tonumber(ARGV[12]), tonumber(ARGV[13]), tonumber(ARGV[14])
+local limit, patience = tonumber(ARGV[15]), tonumber(ARGV[16])
 local idempotency_key = 'gelap:idempotency:' .. tenant .. ':' .. idempotency
 
 local function answer(outcome, job)
@@ -15,8 +17,25 @@ local function answer(outcome, job)
 end
 
 local function create()
-  redis.call('HSET', job_key(id), 'id', id, 'kind', kind, 'tenant', tenant, 'circuit', circuit,
-    'statement', statement, 'public', public, 'created_ms', now, 'attempts', 0, 'retries', 0, 'losses', 0)
+  redis.call('HSET', job_key(id), 'id', id, 'kind', kind, 'tenant', tenant, 'circuit', circuit, 'key', key,
+    'priority', priority, 'statement', statement, 'public', public, 'created_ms', now, 'created_us', now_us, 'expires_ms', now + wait,
+    'attempts', 0, 'retries', 0, 'losses', 0)
+end
+
+-- A later caller for the same statement may be willing to wait longer, or want it sooner.
+local function join(live)
+  local hash = job_key(live)
+  if not redis.call('ZSCORE', 'gelap:expiring', live) then
+    return
+  end
+  redis.call('ZADD', 'gelap:expiring', 'GT', now + wait, live)
+  redis.call('HSET', hash, 'expires_ms', redis.call('ZSCORE', 'gelap:expiring', live))
+  local job = redis.call('HMGET', hash, 'priority', 'created_us')
+  if priority < job[1] then
+    redis.call('HSET', hash, 'priority', priority)
+    redis.call('ZREM', queued_key(key, job[1]), live)
+    redis.call('ZADD', queued_key(key, priority), job[2], live)
+  end
 end
 
 if idempotency ~= '' then
@@ -31,29 +50,41 @@ end
 
 if kind == 'prove' then
   local cached = redis.call('GET', proof_key(tenant, statement))
-  if cached then
+  -- What a fake device made is kept like a proof, but only a cluster of fake devices may answer with it.
+  if cached and (string.byte(cached) == 255) == (redis.call('EXISTS', 'gelap:fake') == 1) then
     create()
     redis.call('HSET', job_key(id), 'proof', cached, 'cached', 1)
+    count('cached')
     finish(id, 'SUCCEEDED', keep)
     return answer('cached', id)
   end
   local live = redis.call('GET', flight_key(tenant, statement))
+  if live == id then
+    -- A lost answer made the client library send the script again.
+    return answer('new', id)
+  end
   if live then
-    -- The later caller may be willing to wait longer.
-    if redis.call('ZSCORE', 'gelap:expiring', live) then
-      redis.call('ZADD', 'gelap:expiring', 'GT', now + wait, live)
-      redis.call('HSET', job_key(live), 'expires_ms', redis.call('ZSCORE', 'gelap:expiring', live))
-    end
-    -- A lost answer makes the client library send the script again: then the live job is this one.
-    return answer(live == id and 'new' or 'joined', live)
+    join(live)
+    count('joined')
+    return answer('joined', live)
   end
 end
 
-if redis.call('ZCARD', 'gelap:queued') >= limit then
+if is_stopped(key) then
+  return {'stopped', {}}
+end
+if redis.call('ZCARD', 'gelap:expiring') >= limit then
   return {'full', {}}
+end
+for each = 1, 2 do
+  local _, since = oldest(key, each)
+  if since and now - since > patience then
+    return {'overdue', {}}
+  end
 end
 
 create()
+redis.call('HSETNX', 'gelap:keys', key, circuit)
 if kind == 'prove' then
   -- They outlive the queue by an hour at most, even if no gateway is left to end the job.
   redis.call('SET', sealed_key(id), sealed, 'PX', wait + 3600000)
@@ -61,5 +92,6 @@ if kind == 'prove' then
 else
   redis.call('HSET', job_key(id), 'proof', proof)
 end
-enqueue(id, now + wait)
+count('submitted')
+enqueue(id)
 return answer('new', id)

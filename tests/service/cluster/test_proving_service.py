@@ -48,7 +48,7 @@ def test_a_statement_is_proved_and_its_proof_verifies(alice):
     result = alice.prove("square", public, inputs)
     assert len(result.proof) == 256
     assert not result.cached
-    assert set(result.seconds) == {"queue", "witness", "prove", "total"}
+    assert set(result.seconds) == {"queue", "witness", "wait", "prove", "total"}
     assert alice.verify("square", public, result.proof) is True
     assert alice.verify("square", [public[0] + 1], result.proof) is False
 
@@ -203,12 +203,12 @@ def test_an_idempotency_key_gives_the_same_job(alice):
 def test_a_full_queue_says_when_to_come_back(alice, running):
     client = redis.Redis.from_url(running.redis_url)
     waiting = {f"stand-in {number}": 9e15 for number in range(1000)}
-    client.zadd("gelap:queued", waiting)
+    client.zadd("gelap:expiring", waiting)
     try:
         with pytest.raises(errors.BusyError) as caught:
             alice.submit("square", *square())
     finally:
-        client.zrem("gelap:queued", *waiting)
+        client.zrem("gelap:expiring", *waiting)
     assert (caught.value.name, caught.value.retry, caught.value.retry_after) == ("queue-full", True, 1.0)
 
 
