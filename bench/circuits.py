@@ -11,10 +11,12 @@ from typing import Any
 
 from bench.chain import repeat_chain
 from bench.errors import BenchError
+from protocol import eddsa
+from protocol.babyjubjub import SUBGROUP_ORDER
 from protocol.field import R
-from protocol.keys import Account
 from protocol.merkle import BATCH, MerkleTree
 from protocol.note import Note, random_blinding
+from protocol.poseidon import poseidon
 from protocol.statements import InsertStatement, SpendPublic, SpendWitness, SpentNote
 from prover.circuit.compile import Circuit
 from prover.errors import InputError
@@ -103,31 +105,36 @@ def _insertions() -> Callable[[], dict[str, Any]]:
 
 
 def _spends() -> Callable[[], dict[str, Any]]:
-    """Spends of two notes: a random part to a random owner, a random part out of the pool, the rest back."""
-    tree = _tree()
-    account = Account.from_seed(secrets.token_bytes(64))
+    """Spends of two notes: a random part to a random owner, a random part out of the pool, the rest back.
 
-    def own_note(token: int, amount: int) -> Note:
-        blinding = random_blinding()
-        return Note(token, amount, account.owner(account.nullifying_key_for_note(blinding)), blinding)
+    Keys are drawn, not derived from a seed as an account's are: a machine that only proves has no libraries for that.
+    """
+    tree = _tree()
+    spending_key = 1 + secrets.randbelow(SUBGROUP_ORDER - 1)
+    public_key = eddsa.public_key(spending_key)
+
+    def own_note(token: int, amount: int) -> tuple[Note, int]:
+        nullifying_key = secrets.randbelow(R)
+        owner = poseidon([public_key.x, public_key.y, poseidon([nullifying_key])])
+        return Note(token, amount, owner, random_blinding()), nullifying_key
 
     def fresh() -> dict[str, Any]:
         token = secrets.randbits(160)
         notes = [own_note(token, secrets.randbits(90)) for _ in range(2)]
-        first = tree.insert_batch([note.commitment for note in notes]).start_index
+        first = tree.insert_batch([note.commitment for note, _ in notes]).start_index
         spent = tuple(
-            SpentNote(note, account.nullifying_key_for_note(note.blinding), first + i, tree.path(first + i))
-            for i, note in enumerate(notes)
+            SpentNote(note, nullifying_key, first + i, tree.path(first + i))
+            for i, (note, nullifying_key) in enumerate(notes)
         )
-        total = sum(note.amount for note in notes)
+        total = sum(note.amount for note, _ in notes)
         paid = secrets.randbelow(total)
         withdrawn = secrets.randbelow(total - paid)
         outputs = (
             Note(token, paid, secrets.randbelow(R), random_blinding()),
-            own_note(token, total - paid - withdrawn),
+            own_note(token, total - paid - withdrawn)[0],
         )
         public = SpendPublic.from_notes(tree.root, spent, outputs, withdrawn, secrets.randbelow(R))
-        signature = account.sign(public.message())
-        return SpendWitness(public, spent, outputs, account.public, signature).inputs()
+        signature = eddsa.sign(spending_key, public.message())
+        return SpendWitness(public, spent, outputs, public_key, signature).inputs()
 
     return fresh

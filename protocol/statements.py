@@ -9,8 +9,6 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from Crypto.Hash import keccak
-
 from protocol.babyjubjub import Point
 from protocol.eddsa import Signature
 from protocol.errors import EncodingError
@@ -263,4 +261,7 @@ def _words(values: Iterable[int]) -> bytes:
 
 
 def _keccak256(data: bytes) -> bytes:
+    # Proving needs this module but no Keccak, and a machine that only proves need not have the library.
+    from Crypto.Hash import keccak
+
     return keccak.new(digest_bits=256, data=data).digest()

@@ -25,11 +25,14 @@ _INSTALL = "run `pip install 'gelap[cuda13]'` for a driver of CUDA 13, 'gelap[cu
 
 @dataclass(frozen=True)
 class DeviceChoice:
-    """kind: "cuda", "cpu" or "shim"; index: the GPU's number; reason: why, for people."""
+    """kind: "cuda", "cpu" or "shim"; reason: why, for people; index: the GPU's number; automatic: nobody asked for it
+    by name.
+    """
 
     kind: str
     reason: str
     index: int = 0
+    automatic: bool = False
 
     @property
     def name(self) -> str:
@@ -50,7 +53,8 @@ def choose(wish: str | None = None) -> DeviceChoice:
         return DeviceChoice(wish, source)
     if wish == "auto":
         problem = gpu_problem(0)
-        return DeviceChoice("cpu", problem) if problem else DeviceChoice("cuda", "a GPU is there")
+        kind, reason = ("cpu", problem) if problem else ("cuda", "a GPU is there")
+        return DeviceChoice(kind, reason, automatic=True)
     match = re.fullmatch(r"cuda(?::([0-9]{1,3}))?", wish)
     if match is None:
         raise DeviceUnavailable(f"there is no device {wish!r}; choose one of: {', '.join(NAMES)}")
