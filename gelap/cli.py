@@ -27,9 +27,11 @@ MOUNTS = {
     "setup": Mount("prover.groth16.cli", "setup", "Make a proving key from a circuit and powers of tau.", PROVING),
     "prove": Mount("prover.groth16.cli", "prove", "Prove a witness with a proving key.", PROVING),
     "verify": Mount("prover.groth16.cli", "verify", "Verify a proof: exit 0 valid, 1 invalid, 2 malformed.", PROVING),
-    "keys": Mount("prover.keys_cli", "app", "Make and inspect a node's proving keys.", PROVING),
+    "keys": Mount("gelap.keys_cli", "app", "Make, fetch and inspect a node's proving keys.", PROVING),
     "bench": Mount("bench.cli", "app", "Time the prover on this machine.", PROVING),
     "gateway": Mount("gateway.cli", "gateway", "Run the gateway: gRPC and REST.", CLUSTER),
+    "seal": Mount("proto.seal_cli", "seal", "A request for curl or grpcurl, its inputs sealed.", CLUSTER),
+    "sample": Mount("gelap.sample", "sample", "A statement to try a cluster with.", CLUSTER),
     "apikey": Mount("gateway.apikey_cli", "app", "Who may use the cluster: add, revoke, list API keys.", CLUSTER),
     "worker": Mount("worker.cli", "worker", "Run a proving worker.", CLUSTER),
 }

@@ -26,6 +26,7 @@ class Settings(BaseSettings):
     )
     cluster_key_file: Path | None = Field(default=None, description="the workers' X25519 private key, PEM, mode 600")
     gateway_address: str = Field(default="127.0.0.1:50051", description="where the gateway serves gRPC")
+    api_key: str | None = Field(default=None, repr=False, description="the API key of whoever calls a gateway")
     http_address: str = Field(default="127.0.0.1:8080", description="where the gateway serves REST")
 
     @cached_property

@@ -11,6 +11,8 @@ ProverClientError
 └── PinnedKeyError         the cluster's key is not the pinned one: nothing was sent to it
 """
 
+import json
+
 import grpc
 
 
@@ -116,3 +118,34 @@ def from_rpc_error(error: grpc.RpcError, target: str) -> ProverClientError:
         retry_after=int(pushback) / 1000 if pushback else None,
         job_id=metadata.get("gelap-job"),
     )
+
+
+_BY_HTTP: dict[int, type[ProverClientError]] = {
+    401: UnauthenticatedError,
+    403: UnauthenticatedError,
+    407: UnreachableError,
+    429: BusyError,
+    502: UnreachableError,
+    503: UnreachableError,
+    504: TimedOutError,
+}
+
+
+def from_problem(status: int, content: bytes, target: str) -> ProverClientError:
+    """Turn an HTTP failure into this tree: Problem Details of a gateway, or whatever a proxy before it says."""
+    try:
+        problem = json.loads(content)
+        code, name, message = grpc.StatusCode[problem["code"]], str(problem["name"]), str(problem["detail"])
+        pushback = problem.get("retry_after_ms")
+        return BY_STATUS[code](
+            message,
+            name=name,
+            retry=problem["retry"] is True,
+            retry_after=int(pushback) / 1000 if pushback is not None else None,
+            job_id=problem.get("job"),
+        )
+    except (ValueError, KeyError, TypeError):
+        # Not a gateway's own words.
+        kind = _BY_HTTP.get(status, RefusedError if status < 500 else ProvingFailedError)
+        again = kind in (UnreachableError, TimedOutError, BusyError)
+        return kind(f"{target} answers with HTTP status {status}: is it the gateway's address?", retry=again)

@@ -1,0 +1,28 @@
+"""`gelap sample`: a statement to try a cluster with."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+CIRCUIT = "insert_64"
+
+
+def sample(
+    folder: Annotated[Path, typer.Argument(help="Where inputs.json and public.json are written.")] = Path(),
+) -> None:
+    """Write an example of a statement of the circuit insert_64: one random leaf inserted into an empty tree."""
+    from protocol.merkle import MerkleTree
+    from protocol.note import random_blinding
+    from protocol.statements import InsertStatement, encode_inputs
+
+    statement = InsertStatement.from_batch(MerkleTree().plan_batch([random_blinding()]))
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "inputs.json").write_bytes(encode_inputs(statement.inputs()))
+        (folder / "public.json").write_text(json.dumps([str(word) for word in statement.public.inputs()]))
+    except OSError as error:
+        typer.echo(f"error: {folder} cannot be written: {error.strerror}", err=True)
+        raise typer.Exit(2) from None
+    typer.echo(CIRCUIT)
