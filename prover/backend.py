@@ -6,10 +6,11 @@ portable machine code (`prover.msm.cpu`, `prover.ntt.cpu`); `prover.kernels.path
 overrides it.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from prover.kernels.cpu import vector
-from prover.kernels.cpu.arrays import as_rows
 from prover.kernels.cpu.pairing import g1_on_curve, g2_in_subgroup, g2_on_curve, pairing_product_is_one
 from prover.kernels.cpu.points import G1_GENERATOR, G2_GENERATOR, pack_g1, pack_g2, unpack_g1
 from prover.kernels.cpu.vector import fr_to_mont, sparse_multiply
@@ -31,6 +32,7 @@ __all__ = [
     "fr_mul_vector",
     "msm_g1",
     "msm_g2",
+    "prepare",
     "prepare_g1",
     "prepare_g2",
     "sparse_multiply",
@@ -52,12 +54,22 @@ def _in_lanes() -> bool:
 
 def prepare_g1(bases: np.ndarray, threads: int | None = None) -> Bases:
     """Bases, uint64 (n, 8), in the form `msm_g1` takes fastest; for those that are used more than once."""
-    return lanes.prepare(bases, 8, threads) if _in_lanes() else as_rows(bases, 8)
+    return prepare([(8, [bases])], threads)[0]
 
 
 def prepare_g2(bases: np.ndarray, threads: int | None = None) -> Bases:
     """As `prepare_g1`, in G2: uint64 (n, 16)."""
-    return lanes.prepare(bases, 16, threads) if _in_lanes() else as_rows(bases, 16)
+    return prepare([(16, [bases])], threads)[0]
+
+
+def prepare(sets: Sequence[tuple[int, Sequence[np.ndarray]]], threads: int | None = None) -> list[Bases]:
+    """Several sets of bases at once. A set is a width, 8 for G1 and 16 for G2, and arrays whose rows are its bases.
+
+    Arrays may be mapped from a file. Raises FormatError when a base is not on its curve.
+    """
+    prepared: list[Bases] = []
+    prepared += lanes.prepare_all(sets, threads) if _in_lanes() else cpu.prepare_all(sets, threads)
+    return prepared
 
 
 def msm_g1(bases: Bases, scalars: np.ndarray, threads: int | None = None) -> np.ndarray:

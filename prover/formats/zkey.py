@@ -196,22 +196,25 @@ def _read_coefficients(file: SectionFile, n_vars: int, domain_size: int) -> tupl
     content = file.section(4)[4:]
     if len(content) != count * _COEFFICIENT.itemsize:
         raise file.error(f"section 4 has {len(content)} bytes for {count} coefficients")
-    entries = content.view(_COEFFICIENT)
-    # Fields are copied out one by one: the records are neither aligned nor contiguous.
-    matrix, row, wire, value = (np.ascontiguousarray(entries[name]) for name in ("matrix", "row", "wire", "value"))
+    words = content.view("<u4").reshape(count, _COEFFICIENT.itemsize // 4)
+    matrix = words[:, 0]
     if np.any(matrix > 1):
         raise file.error("section 4 holds a coefficient of a matrix other than A and B")
+    a, b = (_read_matrix(file, words.take(np.flatnonzero(matrix == i), axis=0), n_vars, domain_size) for i in range(2))
+    return a, b
+
+
+def _read_matrix(file: SectionFile, records: np.ndarray, n_vars: int, domain_size: int) -> SparseMatrix:
+    """The matrix with these entries, uint32 (nnz, 11): see `_COEFFICIENT`."""
+    row, wire, value = (np.ascontiguousarray(records[:, words]) for words in (1, 2, slice(3, None)))
     if np.any(row >= domain_size):
         raise file.error("section 4 holds a coefficient of a row outside the domain")
     if np.any(wire >= n_vars):
         raise file.error("section 4 holds a coefficient of a wire that does not exist")
+    value = value.view("<u8")
     if first_not_below(value, R) is not None:
         raise file.error("section 4 holds a coefficient outside the field")
-    of_a, of_b = matrix == 0, matrix == 1
-    return (
-        from_entries(row[of_a], wire[of_a], value[of_a], domain_size),
-        from_entries(row[of_b], wire[of_b], value[of_b], domain_size),
-    )
+    return from_entries(row, wire, value, domain_size)
 
 
 def _read_mpc(cursor: Cursor) -> MpcParameters:

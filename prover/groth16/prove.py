@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from protocol.field import R
-from prover.backend import Bases, msm_g1, msm_g2, prepare_g1, prepare_g2
+from prover.backend import Bases, msm_g1, msm_g2, prepare
 from prover.errors import FormatError, InvalidProofError, KeyMismatchError
 from prover.formats.field_arrays import first_not_below
 from prover.formats.files import AnyPath
@@ -25,7 +25,6 @@ from prover.formats.verification_key import VerificationKey
 from prover.formats.zkey import ZKey, read_zkey
 from prover.groth16.quotient import quotient
 from prover.groth16.verify import Verifier
-from prover.kernels.cpu.pairing import g1_on_curve, g2_on_curve
 from prover.kernels.cpu.points import unpack_g1, unpack_g2
 from prover.limbs import from_limbs, to_limbs
 from prover.r1cs import SparseMatrix
@@ -59,21 +58,30 @@ class ProvingKey:
     def from_zkey(cls, zkey: ZKey) -> "ProvingKey":
         """Prepare a key that was read or just made; raises FormatError as `load` does."""
         verifier = Verifier(VerificationKey.from_zkey(zkey))
-        bases_a = np.concatenate([zkey.points_a, zkey.alpha_g1[None], zkey.delta_g1[None]])
-        bases_b1 = np.concatenate([zkey.points_b1, zkey.beta_g1[None], zkey.delta_g1[None]])
-        bases_b2 = np.concatenate([zkey.points_b2, zkey.beta_g2[None], zkey.delta_g2[None]])
-        bases_c = np.concatenate([zkey.points_c, zkey.points_h])
-        if not (all(map(g1_on_curve, (bases_a, bases_b1, bases_c))) and g2_on_curve(bases_b2)):
-            raise FormatError("the proving key holds a point that is not on its curve; fetch or make the key again")
+        in_g1 = np.stack([zkey.alpha_g1, zkey.beta_g1, zkey.delta_g1])
+        in_g2 = np.stack([zkey.beta_g2, zkey.delta_g2])
+        try:
+            bases_a, bases_b1, bases_b2, bases_c = prepare(
+                [
+                    (8, [zkey.points_a, in_g1[::2]]),
+                    (8, [zkey.points_b1, in_g1[1:]]),
+                    (16, [zkey.points_b2, in_g2]),
+                    (8, [zkey.points_c, zkey.points_h]),
+                ]
+            )
+        except FormatError as error:
+            raise FormatError(
+                "the proving key holds a point that is not on its curve; fetch or make the key again"
+            ) from error
         return cls(
             n_vars=zkey.n_vars,
             n_public=zkey.n_public,
             a=zkey.a,
             b=zkey.b,
-            bases_a=prepare_g1(bases_a),
-            bases_b1=prepare_g1(bases_b1),
-            bases_b2=prepare_g2(bases_b2),
-            bases_c=prepare_g1(bases_c),
+            bases_a=bases_a,
+            bases_b1=bases_b1,
+            bases_b2=bases_b2,
+            bases_c=bases_c,
             delta_g1=zkey.delta_g1,
             verifier=verifier,
         )

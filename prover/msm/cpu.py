@@ -3,10 +3,12 @@
 Most additions into buckets are affine ones that share inversions (see `prover.msm.pairwise`).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 
+from prover.errors import FormatError
 from prover.kernels.cpu import kernel
 from prover.kernels.cpu.arrays import as_rows
 from prover.kernels.cpu.coordinate import group_marker, is_zero, load, store, zero
@@ -18,10 +20,14 @@ from prover.kernels.cpu.curve import (
     store_point,
     to_affine,
 )
+from prover.kernels.cpu.pairing import g1_on_curve, g2_on_curve
 from prover.kernels.cpu.threads import default_threads, run_all
 from prover.msm.digits import signed_digits
 from prover.msm.pairwise import fill_buckets
 from prover.msm.plan import Plan, make_plan
+
+# Bases copied and checked in one task: few enough for a core's cache, and for `g1_on_curve` to stay in one thread.
+_CHUNK = 1 << 11
 
 
 @kernel
@@ -91,6 +97,35 @@ def _msm(
     )
     combine_windows(sums, plan.windows, plan.parts, plan.window_bits, group_marker(width), result)
     return result[0]
+
+
+def prepare_all(sets: Sequence[tuple[int, Sequence[np.ndarray]]], threads: int | None = None) -> list[np.ndarray]:
+    """Join and check sets of bases, and align them in memory.
+
+    A set is a width, 8 for G1 and 16 for G2, and the arrays, uint64 (n, width), affine in Montgomery form, whose rows
+    are its bases one after the other. Raises FormatError when a base is not on its curve.
+    """
+    tasks = []
+    joined = []
+    right: list[bool] = []
+    for width, arrays in sets:
+        bases = np.empty((sum(map(len, arrays)), width), dtype=np.uint64)
+        joined.append(bases)
+        first = 0
+        for array in arrays:
+            for start in range(0, len(array), _CHUNK):
+                part = array[start : start + _CHUNK]
+                tasks.append(partial(_copy_and_check, part, bases[first : first + len(part)], right))
+                first += len(part)
+    run_all(tasks, threads)
+    if not all(right):
+        raise FormatError("a base is not on its curve")
+    return joined
+
+
+def _copy_and_check(source: np.ndarray, target: np.ndarray, right: list[bool]) -> None:
+    target[:] = source
+    right.append(g1_on_curve(target) if target.shape[1] == 8 else g2_on_curve(target))
 
 
 def msm_g1(

@@ -5,19 +5,21 @@ but calling it needs a CPU with the instructions (see `prover.kernels.paths`).
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from queue import SimpleQueue
 
 import numpy as np
 
+from prover.errors import FormatError
 from prover.kernels.cpu import kernel
 from prover.kernels.cpu.arrays import as_rows
 from prover.kernels.cpu.coordinate import group_marker
-from prover.kernels.cpu.threads import default_threads, run_all, run_ranges
-from prover.kernels.ifma.convert import points_to_lanes
+from prover.kernels.cpu.threads import default_threads, run_all
+from prover.kernels.ifma.emit import LANES
 from prover.kernels.ifma.lanes import aligned_rows
+from prover.kernels.ifma.loading import CONSTANTS, check_and_convert, find_finite
 from prover.msm.cpu import combine_windows
 from prover.msm.digits import signed_digits
 from prover.msm.lane_buckets import Workspace, window_sum
@@ -29,6 +31,8 @@ _BUCKET_COST = 2.5
 _WINDOW_COST = 2500
 # A part of a window has at least so many points a bucket, or it would cost more than it shares.
 _PART_POINTS = 4
+# Bases checked or converted in one task.
+_CHUNK = 1 << 14
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,19 +51,101 @@ class LaneBases:
         return self.count
 
 
-def prepare(bases: np.ndarray, width: int, threads: int | None = None) -> LaneBases:
-    """Convert bases, uint64 (n, width), affine in Montgomery form with R = 2^256: some 20 ns a base in G1.
+@dataclass(frozen=True, eq=False)
+class _Finite:
+    """Where the points of one set are that are not infinity: addresses uint64, places int64, filled up to eights."""
 
-    width: 8 for G1, 16 for G2.
+    width: int
+    count: int
+    addresses: np.ndarray
+    places: np.ndarray
+    found: list[tuple[int, int]]
+    """(start, number) of the filled parts of the two arrays"""
+
+    def joined(self) -> tuple[np.ndarray, np.ndarray | None]:
+        """Addresses, the last one repeated to fill a vector, and places, or None where all points are finite."""
+        total = sum(number for _, number in self.found)
+        places = None
+        if total == self.count:
+            addresses = self.addresses[: total + -total % LANES]
+        else:
+            parts = [slice(start, start + number) for start, number in sorted(self.found)]
+            places = np.concatenate([self.places[part] for part in parts])
+            addresses = np.empty(total + -total % LANES, dtype=np.uint64)
+            np.concatenate([self.addresses[part] for part in parts], out=addresses[:total])
+        if total:
+            addresses[total:] = addresses[total - 1]
+        return addresses, places
+
+
+def prepare(bases: np.ndarray, width: int, threads: int | None = None) -> LaneBases:
+    """Bases, uint64 (n, width), affine in Montgomery form with R = 2^256, in the lanes' form: see `prepare_all`."""
+    return prepare_all([(width, [bases])], threads)[0]
+
+
+def prepare_all(sets: Sequence[tuple[int, Sequence[np.ndarray]]], threads: int | None = None) -> list[LaneBases]:
+    """Check and convert sets of bases: some 35 ns a base in G1 and 80 ns in G2, on one core.
+
+    A set is a width, 8 for G1 and 16 for G2, and the arrays, uint64 (n, width), affine in canonical Montgomery form
+    with R = 2^256, whose rows are its bases one after the other. Arrays may be read-only and need not be aligned to 8
+    bytes. Raises FormatError when a base is not on its curve.
     """
-    bases = as_rows(bases, width)
-    finite = bases.any(axis=1)
-    places = None if finite.all() else np.flatnonzero(finite)
-    chosen = as_rows(bases if places is None else bases[places], width)
-    points = aligned_rows(len(chosen), width)
-    like = group_marker(width)
-    run_ranges(lambda start, stop: points_to_lanes(chosen, points, like, start, stop), len(chosen), threads)
-    return LaneBases(points, places, len(bases))
+    kept_alive: list[np.ndarray] = []
+    finite: list[_Finite] = []
+    tasks: list[Callable[[], object]] = []
+    for width, arrays in sets:
+        count = sum(map(len, arrays))
+        rows = count + LANES
+        one_set = _Finite(width, count, np.empty(rows, dtype=np.uint64), np.empty(rows, dtype=np.int64), [])
+        finite.append(one_set)
+        first = 0
+        for array in arrays:
+            source = _addressable(array, width)
+            kept_alive.append(source)
+            for start in range(0, len(source), _CHUNK):
+                stop = min(start + _CHUNK, len(source))
+                tasks.append(partial(_find_finite, source[start:stop], first + start, one_set))
+            first += len(source)
+    run_all(tasks, threads)
+
+    prepared: list[LaneBases] = []
+    wrong: list[int] = []
+    tasks = []
+    for one_set in finite:
+        addresses, places = one_set.joined()
+        points = aligned_rows(len(addresses), one_set.width)
+        total = sum(number for _, number in one_set.found)
+        prepared.append(LaneBases(points[:total], places, one_set.count))
+        for start in range(0, len(addresses), _CHUNK):
+            stop = min(start + _CHUNK, len(addresses))
+            tasks.append(partial(_check_and_convert, addresses, start, stop, points, wrong))
+    run_all(tasks, threads)
+    if any(wrong):
+        raise FormatError("a base is not on its curve")
+    return prepared
+
+
+def _addressable(array: np.ndarray, width: int) -> np.ndarray:
+    """The array, or a copy when its rows are not one after the other or begin at odd addresses."""
+    if array.dtype != np.uint64:
+        raise TypeError(f"expected an array of uint64 limbs, got {array.dtype}")
+    if array.ndim != 2 or array.shape[1] != width:
+        raise ValueError(f"expected an array of shape (n, {width}), got {array.shape}")
+    return array if array.flags.c_contiguous and array.ctypes.data % 2 == 0 else array.copy()
+
+
+def _find_finite(source: np.ndarray, first: int, into: _Finite) -> None:
+    addresses, places = into.addresses[first:], into.places[first:]
+    stride = 8 * into.width
+    like = group_marker(into.width)
+    number = find_finite(source.ctypes.data, stride, len(source), first, addresses, places, like)
+    into.found.append((first, number))
+
+
+def _check_and_convert(addresses: np.ndarray, start: int, stop: int, points: np.ndarray, wrong: list[int]) -> None:
+    width = points.shape[1]
+    target, stride = points.ctypes.data, 8 * width
+    wrong.append(check_and_convert(addresses, start, stop, target, stride, CONSTANTS[width], group_marker(width)))
 
 
 @kernel

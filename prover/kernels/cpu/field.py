@@ -1,6 +1,6 @@
 """Arithmetic of the fields F_r and F_q of BN254, to be called inside kernels.
 
-An element is a tuple of four uint64 limbs, least significant first, canonical. `mul`, `power` and `inverse` take and
+An element is a tuple of four uint64 limbs, least significant first, canonical. `mul` and `inverse` take and
 return Montgomery form (R = 2^256); `add`, `sub`, `neg`, `equal` and `is_zero` do not care. Plain -> Montgomery is a
 multiplication by `R2`, Montgomery -> plain a multiplication by `PLAIN_ONE`.
 """
@@ -12,7 +12,7 @@ import numpy as np
 from numba import types
 
 from protocol.field import Q, R
-from prover.kernels.cpu import emit, intrinsic, kernel
+from prover.kernels.cpu import emit, intrinsic, inverse, kernel
 
 Limbs = tuple[np.uint64, np.uint64, np.uint64, np.uint64]
 
@@ -103,44 +103,23 @@ FR_ONE = montgomery(1, R)
 FR_R2 = montgomery(1 << 256, R)
 FQ_ONE = montgomery(1, Q)
 FQ_R2 = montgomery(1 << 256, Q)
-_FR_INVERSE_EXPONENT = limb_tuple(R - 2)
-_FQ_INVERSE_EXPONENT = limb_tuple(Q - 2)
-
-
-@kernel
-def fr_power(a, exponent):
-    """a^exponent; `a` in Montgomery form, `exponent` a tuple of four limbs."""
-    result = FR_ONE
-    for limb in range(3, -1, -1):
-        for bit in range(63, -1, -1):
-            result = fr_mul(result, result)
-            if (exponent[limb] >> np.uint64(bit)) & np.uint64(1):
-                result = fr_mul(result, a)
-    return result
-
-
-@kernel
-def fq_power(a, exponent):
-    """a^exponent; `a` in Montgomery form, `exponent` a tuple of four limbs."""
-    result = FQ_ONE
-    for limb in range(3, -1, -1):
-        for bit in range(63, -1, -1):
-            result = fq_mul(result, result)
-            if (exponent[limb] >> np.uint64(bit)) & np.uint64(1):
-                result = fq_mul(result, a)
-    return result
+# What makes 1 / (a R) the Montgomery form of 1 / a, R / a, in one multiplication.
+_FR_R3 = montgomery(1 << 512, R)
+_FQ_R3 = montgomery(1 << 512, Q)
+_FR_WORDS, _FR_LOWEST_INVERSE = inverse.signed_words(R), np.uint64(inverse.inverse_of_lowest_word(R))
+_FQ_WORDS, _FQ_LOWEST_INVERSE = inverse.signed_words(Q), np.uint64(inverse.inverse_of_lowest_word(Q))
 
 
 @kernel
 def fr_inverse(a):
-    """1 / a by Fermat's little theorem, Montgomery form in and out; the inverse of zero is zero."""
-    return fr_power(a, _FR_INVERSE_EXPONENT)
+    """1 / a, Montgomery form in and out; the inverse of zero is zero."""
+    return fr_mul(inverse.inverse_modulo(a, _FR_WORDS, _FR_LOWEST_INVERSE), _FR_R3)
 
 
 @kernel
 def fq_inverse(a):
-    """1 / a by Fermat's little theorem, Montgomery form in and out; the inverse of zero is zero."""
-    return fq_power(a, _FQ_INVERSE_EXPONENT)
+    """1 / a, Montgomery form in and out; the inverse of zero is zero."""
+    return fq_mul(inverse.inverse_modulo(a, _FQ_WORDS, _FQ_LOWEST_INVERSE), _FQ_R3)
 
 
 @kernel

@@ -214,3 +214,13 @@ class LaneField:
             candidate = splat(times * self.modulus & MASK)
             found = builder.or_(found, builder.icmp_unsigned("==", parts[0], candidate))
         return found
+
+    def is_nonzero(self, builder: ir.IRBuilder, parts: Limbs, most: int) -> ir.Value:
+        """<8 x i1>: is the carried number anything but p, 2 p .. most * p? Compares all limbs."""
+        nonzero = ir.Constant(BOOLEANS, [ir.IntType(1)(1)] * LANES)
+        for times in range(1, most + 1):
+            unequal = ir.Constant(BOOLEANS, [ir.IntType(1)(0)] * LANES)
+            for part, candidate in zip(parts, self.multiple(times), strict=True):
+                unequal = builder.or_(unequal, builder.icmp_unsigned("!=", part, candidate))
+            nonzero = builder.and_(nonzero, unequal)
+        return nonzero
