@@ -1,11 +1,11 @@
 """`gelap info`: what this machine proves with. What an operator is asked for first when something is slow."""
 
 import json
-from importlib.util import find_spec
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Column, Table
 
 from gelap.settings import Settings
@@ -21,13 +21,14 @@ def info(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON do
         return
     table = Table("fact", Column("value", overflow="fold"), show_header=False)
     for name, value in facts.items():
-        table.add_row(name, ", ".join(value) if isinstance(value, list) else str(value))
+        table.add_row(name, escape(", ".join(value) if isinstance(value, list) else str(value)))
     Console().print(table)
 
 
 def gather() -> dict[str, Any]:
     """The facts by name. Raises ProverError when GELAP_CPU_PATH asks for what the CPU does not have."""
     from bench.machine import describe
+    from prover.devices.facts import facts
     from prover.errors import FormatError
     from prover.kernels.cache import KERNEL_FOLDER
     from prover.kernels.paths import cpu_path
@@ -46,9 +47,7 @@ def gather() -> dict[str, Any]:
         "numba": machine["numba"],
         "cpu": f"{machine['cpu']}, {machine['usable_cores']} usable cores",
         "cpu path": f"{path.name}: {path.reason}",
-        "gpu": "CuPy is installed, but no GPU backend exists yet"
-        if find_spec("cupy")
-        else "none: CuPy is not installed",
+        **facts(),
         "kernel cache": str(KERNEL_FOLDER),
         "compiled kernels": len(list(KERNEL_FOLDER.rglob("*.nbc"))),
         "key directory": str(keys),
