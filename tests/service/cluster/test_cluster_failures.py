@@ -13,14 +13,16 @@ import pytest
 import structlog
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from gateway.validation import prove_request
 from gelap.servers import private_redis
 from proto import errors
 from proto.client import JobState
-from protocol.sealing import tenant_of
+from protocol.field import to_bytes32
+from protocol.sealing import seal, tenant_of
+from protocol.statements import encode_inputs, statement_hash
 from worker import queue
-from worker.jobs import State
+from worker.jobs import Kind, Request, State
 from worker.manifest import read_manifest
+from worker.registry import Registry
 
 STATEMENT = [49], {"square": 49, "root": 7}
 
@@ -145,13 +147,22 @@ def test_jobs_outlive_their_gateway(cluster):
 def test_a_job_whose_message_was_never_sent_reaches_a_worker_all_the_same(cluster, store, client, key_dir):
     cluster.gateway()
     cluster.worker()
+    # A gateway that dies here has queued the job and not told Celery.
+    _, job = store.submit(sealed_request(store, client, key_dir))
+    client.zincrby(f"gelap:queued:{job.key.hex()}:1", -6e6, job.id)  # as if six seconds had passed
     with cluster.client("alice") as caller:
-        # A gateway that dies here has queued the job and not told Celery.
-        message = caller._prove_request("square", *STATEMENT, "")
-        key = caller.cluster_key().fingerprint
-        _, job = store.submit(prove_request(message, read_manifest(key_dir), key, tenant_of("alice"), wait=60.0))
-        client.zadd("gelap:queued", {job.id: 0})  # as if some seconds had passed
         assert list(caller.watch(job.id))[-1].state is JobState.SUCCEEDED
+
+
+def sealed_request(store, client, key_dir):
+    """A request as a gateway makes it of alice's."""
+    entry, (public, inputs), tenant = read_manifest(key_dir)["square"], STATEMENT, tenant_of("alice")
+    statement = statement_hash("square", entry.verification_key_digest, public)
+    sealed = seal(Registry(client).cluster_key(), encode_inputs(inputs), statement, tenant)
+    words = tuple(map(to_bytes32, public))
+    return Request(
+        Kind.PROVE, tenant, "square", entry.verification_key_digest, statement, words, wait=60.0, sealed=sealed
+    )
 
 
 def test_a_job_nobody_starts_expires_with_its_callers_patience(cluster, store):
@@ -295,8 +306,8 @@ def test_a_gateway_loads_neither_the_workers_key_nor_the_prover():
     assert result.stdout.strip() == "[]"
 
 
-def test_a_job_id_that_cannot_be_sent_is_only_a_warning(capsys):
+def test_workers_that_cannot_be_told_are_only_a_warning(capsys):
     """The job is in the store by then, where the reaper finds it."""
     structlog.reset_defaults()
-    queue.send(queue.make_app("redis://127.0.0.1:1/0"), "a job")
-    assert "job not sent to the workers yet" in capsys.readouterr().out
+    queue.tell(queue.make_app("redis://127.0.0.1:1/0"), bytes(32), 1)
+    assert "workers not told of jobs yet" in capsys.readouterr().out
