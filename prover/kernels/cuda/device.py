@@ -29,16 +29,31 @@ _SCALARS = (np.uint32, np.int32, np.uint64, np.int64)
 
 
 @dataclass(frozen=True)
-class Kernel:
-    """A kernel that is ready to be launched.
+class Parameter:
+    """A kernel's parameter: its size, 4 or 8 bytes, and whether it is a pointer (None: the code does not say)."""
 
-    `parameters`: for each parameter its size in bytes (4 or 8) and whether it is a pointer (None where the compiled form
-    does not say). `function` is the device's own handle.
-    """
+    size: int
+    is_pointer: bool | None = None
+
+    def accepts(self, argument: Any, is_array: bool) -> bool:
+        if is_array:
+            return self.size == 8 and self.is_pointer is not False
+        return isinstance(argument, _SCALARS) and argument.itemsize == self.size and self.is_pointer is not True
+
+    def __str__(self) -> str:
+        if self.is_pointer:
+            return "an array"
+        integer = f"a numpy integer of {self.size} bytes"
+        return integer if self.is_pointer is False or self.size == 4 else f"an array or {integer}"
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """A kernel that is ready to be launched; `function` is the device's own handle."""
 
     unit: str
     name: str
-    parameters: tuple[tuple[int, bool | None], ...]
+    parameters: tuple[Parameter, ...]
     function: Any
 
     def check(self, arguments: Sequence[Any], is_array: Callable[[Any], bool]) -> None:
@@ -47,15 +62,10 @@ class Kernel:
             raise TypeError(
                 f"kernel {self.unit}.{self.name} takes {len(self.parameters)} arguments, {len(arguments)} given"
             )
-        for number, (argument, (size, pointer)) in enumerate(zip(arguments, self.parameters, strict=True)):
-            if is_array(argument):
-                good = size == 8 and pointer is not False
-            else:
-                good = isinstance(argument, _SCALARS) and argument.itemsize == size and pointer is not True
-            if not good:
-                expected = "an array" if pointer else f"a numpy integer of {size} bytes"
+        for number, (argument, parameter) in enumerate(zip(arguments, self.parameters, strict=True)):
+            if not parameter.accepts(argument, is_array(argument)):
                 raise TypeError(
-                    f"argument {number} of kernel {self.unit}.{self.name} must be {expected}, not a "
+                    f"argument {number} of kernel {self.unit}.{self.name} must be {parameter}, not a "
                     f"{type(argument).__name__}"
                 )
 
@@ -135,7 +145,11 @@ class Device(ABC):
         args: Sequence[Any],
         shared_bytes: int = 0,
     ) -> None:
-        """Queue a launch on the current stream. Arguments are arrays and numpy scalars: uint32, int32, uint64, int64."""
+        """Queue a launch on the current stream.
+
+        Arguments are arrays and numpy scalars (uint32, int32, uint64, int64) of the parameters' sizes; raises TypeError
+        for others. `shared_bytes` of dynamic shared memory may be as many as the GPU has, 227 KiB on an H100.
+        """
 
     @abstractmethod
     def synchronize(self) -> None:

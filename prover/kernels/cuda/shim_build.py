@@ -9,8 +9,9 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
-from prover.errors import DeviceError
+from prover.errors import DeviceError, DeviceUnavailable
 from prover.kernels.cuda.build_cache import build_once, content_digest
+from prover.kernels.cuda.device import Parameter
 from prover.kernels.cuda.sources import SHIM_FOLDER, SOURCE_FOLDER, included_files, unit_path
 
 _FLAGS = (
@@ -32,13 +33,15 @@ _FOUR_BYTES = {"uint32_t", "int32_t", "unsigned", "unsigned int", "int"}
 
 @cache
 def compiler() -> tuple[str, ...]:
-    """The command of a C++ compiler; raises DeviceError when there is none."""
+    """The command of a C++ compiler; raises DeviceUnavailable when there is none."""
     for name in ("g++", "clang++"):
         if found := shutil.which(name):
             return (found,)
     if find_spec("ziglang") is not None:
         return (sys.executable, "-m", "ziglang", "c++")
-    raise DeviceError("no C++ compiler to build the CUDA kernels for this CPU: install g++, or `pip install ziglang`")
+    raise DeviceUnavailable(
+        "no C++ compiler to build the CUDA kernels for this CPU: install g++, or `pip install ziglang`"
+    )
 
 
 @cache
@@ -49,7 +52,7 @@ def _compiler_version() -> str:
 def build_unit(unit: str, flags: tuple[str, ...] = ()) -> Path:
     """The shared library of a unit, from the cache or built now, with extra compiler flags if given.
 
-    Raises DeviceError when there is no compiler or the unit does not compile; its message holds the compiler's.
+    Raises DeviceUnavailable when there is no compiler, DeviceError with the compiler's message for a wrong unit.
     """
     return build_source(unit_path(unit), flags)
 
@@ -69,8 +72,8 @@ def build_source(source: Path, flags: tuple[str, ...] = ()) -> Path:
     return build_once(f"{source.stem}-shim-{digest}.so", build)
 
 
-def kernel_parameters(source: Path, flags: tuple[str, ...] = ()) -> dict[str, tuple[tuple[int, bool], ...]]:
-    """Each kernel of a unit with its parameters as (bytes, is a pointer), read from the preprocessed source."""
+def kernel_parameters(source: Path, flags: tuple[str, ...] = ()) -> dict[str, tuple[Parameter, ...]]:
+    """Each kernel of a unit with its parameters, read from the preprocessed source."""
     folders = (SOURCE_FOLDER, SHIM_FOLDER)
     digest = content_digest(included_files(source, folders), _compiler_version(), *_FLAGS, *flags, "parameters")
 
@@ -87,16 +90,15 @@ def kernel_parameters(source: Path, flags: tuple[str, ...] = ()) -> dict[str, tu
     }
 
 
-def _parameter(kernel: str, declaration: str) -> tuple[int, bool]:
-    """(bytes, is a pointer) of a parameter's declaration."""
+def _parameter(kernel: str, declaration: str) -> Parameter:
     if "*" in declaration:
-        return 8, True
+        return Parameter(8, True)
     words = [word for word in declaration.split() if word not in ("const", "__restrict__")]
     kind = " ".join(words[:-1])
     if kind in _EIGHT_BYTES:
-        return 8, False
+        return Parameter(8, False)
     if kind in _FOUR_BYTES:
-        return 4, False
+        return Parameter(4, False)
     raise DeviceError(
         f"kernel {kernel} has a parameter that is neither a pointer nor an integer: {declaration.strip()}"
     )
