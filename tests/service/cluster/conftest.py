@@ -15,6 +15,7 @@ import redis
 
 from gelap.servers import private_redis
 from proto.client import ProverClient
+from proto.rest_client import RestProverClient
 from worker.jobs import JobStore, connect
 
 HERE = Path(__file__).parent
@@ -127,15 +128,26 @@ class Cluster:
         self.latest_gateway = self.start(*command, name="gateway")
         return self.latest_gateway
 
+    def listening(self, what="port", gateway=None):
+        """Where a gateway listens, the last one by default; starting it goes on beside the test until then."""
+        gateway = gateway or self.latest_gateway
+        gateway.wait_for("gateway ready")
+        ready = next(line for line in gateway.lines() if line["event"] == "gateway ready")
+        return f"127.0.0.1:{ready[what]}"
+
     @property
     def address(self):
-        """Where the gateway that was started last listens; starting it goes on beside the test until then."""
-        self.latest_gateway.wait_for("gateway ready")
-        ready = next(line for line in self.latest_gateway.lines() if line["event"] == "gateway ready")
-        return f"127.0.0.1:{ready['port']}"
+        return self.listening()
+
+    @property
+    def url(self):
+        return f"http://{self.listening('http_port')}"
 
     def client(self, api_key="alice", **options):
         return ProverClient(self.address, api_key, **options)
+
+    def rest_client(self, api_key="alice", **options):
+        return RestProverClient(self.url, api_key, **options)
 
     def logs(self):
         return "".join(process.log for process in self.processes)
