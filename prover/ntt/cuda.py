@@ -42,7 +42,7 @@ class _Factors:
 
     @property
     def nbytes(self) -> int:
-        return self.table.nbytes + self.high.nbytes
+        return self.table.nbytes + (0 if self.high is self.table else self.high.nbytes)
 
 
 _NONE, _ONE, _FULL, _TWO_LEVELS = range(4)
@@ -73,7 +73,7 @@ class Transforms:
     def table_bytes(self) -> int:
         """Device memory of the tables made so far."""
         factors = [*self._between.values(), *(each for each in (self._coset, self._scale) if each is not None)]
-        return sum(each.nbytes for each in factors) + sum(table.nbytes for table in self._twiddles.values())
+        return sum(each.nbytes for each in [*factors, *self._twiddles.values()])
 
     def plan(self, count: int) -> Plan:
         """How `count` polynomials are transformed."""
