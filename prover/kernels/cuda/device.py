@@ -133,7 +133,7 @@ class Device(ABC):
         """The kernel `name` of `unit`, compiled and loaded on first use."""
 
     @abstractmethod
-    def preload(self, units: Sequence[str] | None = None, progress: Callable[[str], None] | None = None) -> None:
+    def preload(self, chosen: Sequence[str] | None = None, progress: Callable[[str], None] | None = None) -> None:
         """Compile and load units (None: all), side by side; `progress` is told each unit's name when it is there."""
 
     @abstractmethod

@@ -158,10 +158,10 @@ class ShimDevice(Device):
             self._kernels[unit, name] = Kernel(unit, name, loaded.parameters[name], function)
         return self._kernels[unit, name]
 
-    def preload(self, units_: Sequence[str] | None = None, progress: Callable[[str], None] | None = None) -> None:
-        chosen = units() if units_ is None else list(units_)
+    def preload(self, chosen: Sequence[str] | None = None, progress: Callable[[str], None] | None = None) -> None:
+        names = units() if chosen is None else list(chosen)
         with ThreadPoolExecutor(4) as pool:
-            for unit, _ in zip(chosen, pool.map(self._load, chosen), strict=True):
+            for unit, _ in zip(names, pool.map(self._load, names), strict=True):
                 if progress is not None:
                     progress(unit)
 
