@@ -4,6 +4,7 @@ Everything here blocks for a round trip or two to Redis; `calls.py` calls it fro
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import redis
@@ -99,15 +100,8 @@ class Cluster:
         self._sender.stop()
 
     def _submit(self, request: Request, caller: Caller) -> Job:
-        charge = self._door.charge(caller)
-        new = False
-        try:
-            outcome, job = self._store.submit(request)
-            new = outcome is Outcome.NEW
-        finally:
-            if not new:
-                self._door.refund(charge)
-        if new:
+        outcome, job = self._store.submit(replace(request, quota=caller.quota))
+        if outcome is Outcome.NEW:
             self._sender.send(request.key)
         metrics.JOBS.labels(job.kind.value, job.circuit, outcome.value).inc()
         log.info(

@@ -23,6 +23,7 @@ class JobEvents:
     def __init__(self, client: redis.Redis) -> None:
         self._client = client
         self._waiting: dict[str, set[asyncio.Event]] = defaultdict(set)
+        self._waiting_for_end: dict[str, set[asyncio.Event]] = defaultdict(set)
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._listen, name="job events", daemon=True)
 
@@ -38,16 +39,17 @@ class JobEvents:
         self._wake(None)
 
     @contextlib.contextmanager
-    def changes(self, job_id: str) -> Iterator[asyncio.Event]:
-        """Yield an event that is set when the job may have changed; clear it before looking at the job."""
+    def changes(self, job_id: str, *, to_an_end: bool = False) -> Iterator[asyncio.Event]:
+        """Yield an event that is set when the job may have changed, or ended; clear it before looking at the job."""
         event = asyncio.Event()
-        self._waiting[job_id].add(event)
+        waiting = self._waiting_for_end if to_an_end else self._waiting
+        waiting[job_id].add(event)
         try:
             yield event
         finally:
-            self._waiting[job_id].discard(event)
-            if not self._waiting[job_id]:
-                del self._waiting[job_id]
+            waiting[job_id].discard(event)
+            if not waiting[job_id]:
+                del waiting[job_id]
 
     def _listen(self) -> None:
         while not self._stopping.is_set():

@@ -16,7 +16,6 @@ import redis
 from protocol.sealing import is_registered_key, tenant_of
 from worker.errors import (
     NotAllowedError,
-    QuotaExceededError,
     RateLimitedError,
     UnauthenticatedError,
 )
@@ -65,26 +64,18 @@ class Caller:
 
 
 class Doorkeeper(Protocol):
-    """Lets callers in. Both methods may block for one round trip to Redis, and raise `redis.RedisError`."""
+    """Lets callers in; may block for one round trip to Redis, and raises `redis.RedisError`."""
 
     def admit(self, key: str) -> Caller:
         """Return who calls with this key. Raises UnauthenticatedError and RateLimitedError."""
-
-    def charge(self, caller: Caller) -> str | None:
-        """Count one job of the caller's; what comes back is for `refund`. Raises QuotaExceededError."""
-
-    def refund(self, charge: str | None) -> None:
-        """Take back what `charge` counted: it led to no new job."""
 
 
 class Register:
     """Lets in the keys that `gelap apikey add` made, within their tenants' limits."""
 
     def __init__(self, client: redis.Redis, defaults: TenantLimits | None = None) -> None:
-        self._client = client
         self._defaults = defaults or TenantLimits()
         self._admit = load_script(client, "admit")
-        self._charge = load_script(client, "charge")
 
     def admit(self, key: str) -> Caller:
         defaults = self._defaults
@@ -96,16 +87,6 @@ class Register:
             raise RateLimitedError(f"too many calls with this API key: try again in {seconds:.3f} s", seconds)
         _, tenant, name, scopes, quota = answer
         return Caller(tenant.decode(), name.decode(), scopes_of(scopes.decode()), int(quota))
-
-    def charge(self, caller: Caller) -> str | None:
-        outcome, value = self._charge(args=[caller.tenant, caller.quota])
-        if outcome == b"spent":
-            raise QuotaExceededError(retry_after=int(value) / 1000)
-        return str(value.decode())
-
-    def refund(self, charge: str | None) -> None:
-        if charge is not None:
-            self._client.decr(charge)
 
 
 class OpenDoor:
@@ -121,12 +102,6 @@ class OpenDoor:
         if is_registered_key(key):
             return self._register.admit(key)
         return Caller(tenant_of(key), "open")
-
-    def charge(self, caller: Caller) -> str | None:
-        return self._register.charge(caller) if caller.quota else None
-
-    def refund(self, charge: str | None) -> None:
-        self._register.refund(charge)
 
 
 def api_key_of(headers: Sequence[str | bytes]) -> str:

@@ -29,6 +29,7 @@ from worker.errors import (
     IdempotencyConflictError,
     OverloadedError,
     QueueFullError,
+    QuotaExceededError,
     StoreFullError,
     by_name,
 )
@@ -99,7 +100,8 @@ class Request:
 
     `public_inputs` are canonical 32-byte words, `statement` is the statement hash, `wait` the seconds it may stay
     queued, `key` the digest of the verification key (32 bytes): only workers with its proving key get the job.
-    A proving job has `sealed`, a verification `proof` (256 bytes).
+    A proving job has `sealed`, a verification `proof` (256 bytes). `quota` is how many new jobs the tenant may have
+    a day (UTC), 0 for any number.
     """
 
     kind: Kind
@@ -113,6 +115,7 @@ class Request:
     proof: bytes = b""
     idempotency_key: str = ""
     priority: Priority = Priority.NORMAL
+    quota: int = 0
 
 
 @dataclass(frozen=True)
@@ -171,7 +174,8 @@ class JobStore:
 
         A proof the tenant already has is answered at once (CACHED), a statement of the tenant's that is being proved
         is not proved twice (JOINED), a known idempotency key gives its job again (REPEATED).
-        Raises IdempotencyConflictError, QueueFullError, OverloadedError, CircuitStoppedError and StoreFullError.
+        Raises IdempotencyConflictError, QueueFullError, OverloadedError, CircuitStoppedError, StoreFullError and
+        QuotaExceededError.
         """
         sealed = request.sealed.encapsulated_key + request.sealed.ciphertext if request.sealed else b""
         idempotency = request.idempotency_key and hashlib.sha256(request.idempotency_key.encode()).hexdigest()
@@ -194,12 +198,15 @@ class JobStore:
                 _ms(self.limits.keep_idempotency),
                 self.limits.queued_jobs,
                 _ms(self.limits.oldest),
+                request.quota,
             )
         except redis.ResponseError as error:
             # A script's failure is told in other words than a command's, by Redis 6 and 7.
             if "OOM" in str(error) or isinstance(error, redis.exceptions.OutOfMemoryError):
                 raise StoreFullError from None
             raise
+        if outcome == b"spent":
+            raise QuotaExceededError(retry_after=fields[0] / 1000)
         if outcome in _REFUSALS:
             raise _REFUSALS[outcome]
         return Outcome(outcome.decode()), _job(_pairs(fields))

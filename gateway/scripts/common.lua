@@ -5,14 +5,9 @@
 --   gelap:apikey:<SHA-256 of the key>   hash: the tenant that the key stands for
 --   gelap:apikeys                       hash: a key's short id -> JSON of what `gelap apikey list` shows; off the path of calls
 --   gelap:bucket:<tenant>               hash: tokens left, and when that was
---   gelap:quota:<tenant>:<day>          jobs taken in on this day (since 1970, UTC)
+--   gelap:quota:<tenant>:<day>          new jobs on this day (since 1970, UTC); the job store counts them
 --
 -- Times are milliseconds of Redis's own clock, so the clocks of gateways do not matter.
 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local day_ms = 86400000
-
-local function quota_key(tenant)
-  return 'gelap:quota:' .. tenant .. ':' .. math.floor(now / day_ms)
-end

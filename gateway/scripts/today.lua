@@ -1,3 +1,3 @@
--- Returns how many jobs a tenant had today.
+-- Returns how many new jobs a tenant had today (UTC).
 -- ARGV: tenant
-return tonumber(redis.call('GET', quota_key(ARGV[1])) or 0)
+return tonumber(redis.call('GET', 'gelap:quota:' .. ARGV[1] .. ':' .. math.floor(now / 86400000)) or 0)

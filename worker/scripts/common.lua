@@ -10,11 +10,13 @@
 --   gelap:flight:<tenant>:<statement>     the job that is proving this statement now
 --   gelap:proof:<tenant>:<statement>      a verified proof of it
 --   gelap:idempotency:<tenant>:<digest>   hash, the job that a caller's idempotency key stands for
+--   gelap:quota:<tenant>:<day>            new jobs of a tenant on this day since 1970, UTC
 --   gelap:keys                            hash, proving key -> name of its circuit
 --   gelap:device-ms                       hash, proving key -> time a job takes on the device, a moving average
 --   gelap:breaker:<key>                   hash, jobs whose proof did not verify, and since when that stops the circuit
 --   gelap:counters                        hash, what has happened since the store was empty
---   gelap:events, gelap:cancelled         channels: the id of a job whose state has changed, of one that was cancelled
+--   gelap:events                          channel: "<id> <state>" of a job whose state has changed
+--   gelap:cancelled                       channel: the id of a job that was cancelled
 --
 -- <key> is the SHA-256 of the verification key that a proving key belongs to, in hexadecimal; <priority> 1 for normal
 -- jobs and 2 for bulk. Times are milliseconds of Redis's own clock, so the clocks of gateways and workers do not matter.
@@ -49,8 +51,8 @@ local function write_though_full()
   redis.call('DEL', 'gelap:nothing')
 end
 
-local function announce(id)
-  redis.call('PUBLISH', 'gelap:events', id)
+local function announce(id, state)
+  redis.call('PUBLISH', 'gelap:events', id .. ' ' .. state)
 end
 
 local function count(what)
@@ -66,7 +68,7 @@ local function enqueue(id)
   redis.call('ZREM', 'gelap:leases', id)
   redis.call('ZADD', queued_key(job[1], job[2]), job[3], id)
   redis.call('ZADD', 'gelap:expiring', job[4], id)
-  announce(id)
+  announce(id, 'QUEUED')
 end
 
 -- How many of the jobs that ended last are listed.
@@ -90,7 +92,7 @@ local function finish(id, state, keep)
     redis.call('DEL', flight)
   end
   count(state)
-  announce(id)
+  announce(id, state)
 end
 
 -- Whether this attempt still owns the job: a worker that lost its lease must not touch another's attempt.

@@ -1,11 +1,12 @@
 -- Take in a job, unless it is answered already. Returns {outcome, job's fields}.
 -- ARGV: id, kind, tenant, circuit, key, priority, statement, public inputs, sealed inputs, proof to verify,
 --       idempotency digest, ms it may wait in the queue, ms to keep it after its end, ms to keep the idempotency key,
---       queue limit, ms that a job may have waited before no more are taken
+--       queue limit, ms that a job may have waited before no more are taken, new jobs a day of the tenant (0: any)
 local id, kind, tenant, circuit, key, priority = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
 local statement, public, sealed, proof, idempotency = ARGV[7], ARGV[8], ARGV[9], ARGV[10], ARGV[11]
 local wait, keep, remember = tonumber(ARGV[12]), tonumber(ARGV[13]), tonumber(ARGV[14])
-local limit, patience = tonumber(ARGV[15]), tonumber(ARGV[16])
+local limit, patience, quota = tonumber(ARGV[15]), tonumber(ARGV[16]), tonumber(ARGV[17])
+local DAY = 86400000
 local idempotency_key = 'gelap:idempotency:' .. tenant .. ':' .. idempotency
 
 local function answer(outcome, job)
@@ -81,6 +82,15 @@ for each = 1, 2 do
   if since and now - since > patience then
     return {'overdue', {}}
   end
+end
+
+-- Last of all: only what becomes a new job is counted.
+local used_key = 'gelap:quota:' .. tenant .. ':' .. math.floor(now / DAY)
+local used = redis.call('INCR', used_key)
+redis.call('PEXPIRE', used_key, 2 * DAY)
+if quota > 0 and used > quota then
+  redis.call('DECR', used_key)
+  return {'spent', {DAY - now % DAY}}
 end
 
 create()
