@@ -146,7 +146,7 @@ class Calls:
         """Wait for a job's end. Raises AboutJobError with WaitTimedOutError or GatewayStoppingError."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + wait
-        with self._events.changes(job.id) as changed:
+        with self._events.changes(job.id, to_an_end=True) as changed:
             while not job.state.ended:
                 changed.clear()
                 job = await asyncio.to_thread(self._cluster.job, job.id, caller.tenant)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import redis
 import structlog
 
-from worker.jobs import EVENTS
+from worker.jobs import EVENTS, State
 
 log = structlog.get_logger("gelap.events")
 
@@ -60,17 +60,20 @@ class JobEvents:
                     while not self._stopping.is_set():
                         message = subscription.get_message(timeout=1.0)
                         if message is not None:
-                            self._tell(message["data"].decode())
+                            job_id, state = message["data"].decode().split()
+                            self._tell(job_id, State(state).ended)
             except redis.RedisError as error:
                 log.warning("no news of jobs: Redis does not answer", reason=str(error))
                 self._stopping.wait(1.0)
 
-    def _tell(self, job_id: str | None) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop is closed: the gateway is stopping
-            self._loop.call_soon_threadsafe(self._wake, job_id)
+    def _tell(self, job_id: str | None, ended: bool = True) -> None:
+        # Whoever starts waiting now reads the job after this, so what nobody waits for need not reach the loop.
+        if job_id is None or job_id in self._waiting or (ended and job_id in self._waiting_for_end):
+            with contextlib.suppress(RuntimeError):  # the loop is closed: the gateway is stopping
+                self._loop.call_soon_threadsafe(self._wake, job_id, ended)
 
-    def _wake(self, job_id: str | None) -> None:
-        woken = self._waiting.values() if job_id is None else [self._waiting.get(job_id, set())]
-        for events in list(woken):
-            for event in events:
-                event.set()
+    def _wake(self, job_id: str | None, ended: bool = True) -> None:
+        for waiting in (self._waiting, self._waiting_for_end) if ended else (self._waiting,):
+            for events in list(waiting.values()) if job_id is None else [waiting.get(job_id, set())]:
+                for event in events:
+                    event.set()

@@ -33,7 +33,7 @@ while #claimed < most do
     redis.call('ZREM', 'gelap:expiring', id)
     redis.call('ZADD', 'gelap:leases', now + lease, id)
     redis.call('PEXPIRE', sealed_key(id), 3600000)
-    announce(id)
+    announce(id, 'RUNNING')
     claimed[#claimed + 1] = {redis.call('HGETALL', hash), redis.call('GET', sealed_key(id))}
   end
 end
