@@ -107,7 +107,7 @@ def prove(
     Raises KeyMismatchError for a witness of another circuit or not of this form, and InvalidProofError when the proof
     does not verify: then the witness breaks a constraint, or the key is damaged.
     """
-    _check_witness(key, witness)
+    check_witness(key.n_vars, witness)
     r, s = secrets.randbelow(R), secrets.randbelow(R)
 
     def with_blinding(blinding: int) -> np.ndarray:
@@ -135,12 +135,13 @@ def prove(
     return proof
 
 
-def _check_witness(key: ProvingKey, witness: np.ndarray) -> None:
+def check_witness(n_vars: int, witness: np.ndarray) -> None:
+    """Raise KeyMismatchError unless `witness` has the form of one for a key with `n_vars` wires."""
     if witness.dtype != np.uint64 or witness.ndim != 2 or witness.shape[1] != 4:
         raise KeyMismatchError("a witness is a uint64 array of shape (wires, 4)")
-    if len(witness) != key.n_vars:
+    if len(witness) != n_vars:
         raise KeyMismatchError(
-            f"the witness has {len(witness)} values and the proving key {key.n_vars} wires: they are not of one circuit"
+            f"the witness has {len(witness)} values and the proving key {n_vars} wires: they are not of one circuit"
         )
     if witness[0].tolist() != [1, 0, 0, 0] or first_not_below(witness, R) is not None:
         raise KeyMismatchError("a witness begins with the constant 1 and holds values below r; compute it again")
