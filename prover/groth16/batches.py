@@ -44,7 +44,7 @@ def check(verifier: Verifier, statements: Sequence[Statement]) -> list[Outcome]:
     return check(verifier, statements[:half]) + check(verifier, statements[half:])
 
 
-class Batches(Generic[Job]):
+class BatchedProofs(Generic[Job]):
     """Proves jobs in batches of at most `size`, with the policy above.
 
     make: proves on the device. check: verifies what was made, in `pool`, while the device goes on. fallback: proves one

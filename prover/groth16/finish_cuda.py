@@ -1,4 +1,4 @@
-"""From the five sums of a batch of proofs on a device to the proofs' points; see kernels/cuda/finish.cu."""
+"""From the four sums of a batch of proofs on a device to the proofs' points; see kernels/cuda/finish.cu."""
 
 from collections.abc import Sequence
 
@@ -27,31 +27,26 @@ def halves(blindings: Sequence[tuple[int, int]]) -> np.ndarray:
 
 
 class Finish:
-    """Everything but the inputs is allocated once, so that the launches can be captured."""
+    """For batches of at most `most` proofs. Everything but the inputs is made here: the launches can be captured."""
 
-    def __init__(self, device: Device, batch: int) -> None:
+    def __init__(self, device: Device, most: int) -> None:
         self._device = device
-        self._batch = batch
-        self._products = device.empty((batch, _HALVES, 4, 8), np.uint32)
-        self.proofs: Array = device.empty((batch, _PROOF_WORDS), np.uint64)
+        self._products = device.empty((most, _HALVES, 4, 8), np.uint32)
+        self.proofs: Array = device.empty((most, _PROOF_WORDS), np.uint64)
         """uint64 (batch, 32): A, B and C of each proof, affine, Montgomery form."""
         self._kernels = [device.kernel("finish", name) for name in ("blinding_products", "finish_g1", "finish_g2")]
 
-    @staticmethod
-    def bytes_needed(batch: int) -> int:
-        return batch * (_HALVES * 128 + 8 * _PROOF_WORDS)
+    def launch(self, count: int, sum_a: Array, sum_b1: Array, sum_b2: Array, sum_c: Array, halves: Array) -> None:
+        """Queue the computation of the first `count` of `proofs`.
 
-    def launch(self, sum_a: Array, sum_b1: Array, sum_b2: Array, sum_c: Array, sum_h: Array, halves: Array) -> None:
-        """Queue the computation of `proofs`.
-
-        The sums: (batch) points in XYZZ coordinates, of G2 for sum_b2. halves: as the function of this name.
+        The sums: points in XYZZ coordinates, of G2 for sum_b2. halves: as the function of this name.
         """
         products, g1, g2 = self._kernels
-        batch = np.uint32(self._batch)
-        lanes = _HALVES * self._batch
-        blocks = -(-self._batch // _BLOCK)
+        batch = np.uint32(count)
+        lanes = _HALVES * count
+        blocks = -(-count // _BLOCK)
         self._device.launch(products, -(-lanes // _BLOCK), _BLOCK, (sum_a, sum_b1, halves, self._products, batch))
-        self._device.launch(g1, (blocks, 2), _BLOCK, (sum_a, sum_c, sum_h, self._products, self.proofs, batch))
+        self._device.launch(g1, (blocks, 2), _BLOCK, (sum_a, sum_c, self._products, self.proofs, batch))
         self._device.launch(g2, blocks, _BLOCK, (sum_b2, self.proofs, batch))
 
 

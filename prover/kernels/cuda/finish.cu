@@ -1,6 +1,6 @@
 // The end of a Groth16 proof: from the sums over the key's bases to the three points of the proof.
 //
-//     A = sum_a        B = sum_b2        C = sum_c + sum_h + s A + r B1
+//     A = sum_a        B = sum_b2        C = sum_c + s A + r B1
 //
 // The sums hold the blinding already: the key's constant points and delta are bases like any other. What is left is two
 // products of a point and a scalar for each proof. With the endomorphism (x, y) -> (beta x, y) each is two products with
@@ -67,14 +67,13 @@ extern "C" __global__ void blinding_products(const void* sum_a, const void* sum_
 constexpr uint32_t PROOF_ELEMENTS = 8;
 
 // Block row 0 writes A, block row 1 writes C. proofs: (batch, 8, 8), affine, Montgomery form.
-extern "C" __global__ void finish_g1(const void* sum_a, const void* sum_c, const void* sum_h, const void* products,
-                                     void* proofs, uint32_t batch) {
+extern "C" __global__ void finish_g1(const void* sum_a, const void* sum_c, const void* products, void* proofs,
+                                     uint32_t batch) {
   const uint32_t proof = blockIdx.x * blockDim.x + threadIdx.x;
   if (proof >= batch) return;
   const bool is_c = blockIdx.y == 1;
   Xyzz<Fq> sum = load<Xyzz<Fq>>(is_c ? sum_c : sum_a, proof);
   if (is_c) {
-    sum = sum_of(sum, load<Xyzz<Fq>>(sum_h, proof));
 #pragma unroll 1
     for (uint32_t half = 0; half < HALVES; half++) sum = sum_of(sum, load<Xyzz<Fq>>(products, HALVES * proof + half));
   }

@@ -14,7 +14,7 @@ from prover.errors import (
     UnsatisfiedError,
 )
 from prover.formats.proof import Proof
-from prover.groth16.batches import Batches, check
+from prover.groth16.batches import BatchedProofs, check
 from prover.groth16.prove import prove
 from prover.groth16.verify import Verifier
 from prover.limbs import from_limbs
@@ -118,14 +118,14 @@ def test_errors_of_the_caller_are_not_taken_for_bad_proofs(statements, verifier)
 @pytest.mark.parametrize(("jobs", "size", "batches"), [(7, 3, [3, 3, 1]), (4, 4, [4]), (1, 8, [1]), (0, 8, [])])
 def test_jobs_are_proved_in_order_in_batches(pool, jobs, size, batches):
     device = Device()
-    outcomes = Batches(size, device.make, accept, pool).prove(range(jobs))
+    outcomes = BatchedProofs(size, device.make, accept, pool).prove(range(jobs))
     assert outcomes == [proof_of(job) for job in range(jobs)]
     assert device.batches == batches
 
 
 def test_a_batch_that_does_not_fit_is_made_in_halves_and_the_size_is_kept(pool):
     device = Device(largest=3)
-    batches = Batches(16, device.make, accept, pool)
+    batches = BatchedProofs(16, device.make, accept, pool)
     assert batches.prove(range(20)) == [proof_of(job) for job in range(20)]
     assert device.batches == [16, 8, 4, *[2] * 10]
     assert batches.size == 2
@@ -136,22 +136,22 @@ def test_a_batch_that_does_not_fit_is_made_in_halves_and_the_size_is_kept(pool):
 
 def test_what_was_handed_over_before_a_failure_is_not_made_again(pool):
     device = Device(failing={2: DeviceOutOfMemory("a neighbour took it")})
-    assert Batches(4, device.make, accept, pool).prove(range(8)) == [proof_of(job) for job in range(8)]
+    assert BatchedProofs(4, device.make, accept, pool).prove(range(8)) == [proof_of(job) for job in range(8)]
     assert device.batches == [4, 4, 2, 2]
 
 
 def test_what_does_not_fit_alone_goes_to_the_fallback_or_is_an_error(pool):
     device = Device(largest=0)
-    with_fallback = Batches(4, device.make, accept, pool, fallback=lambda job: proof_of(100 + job))
+    with_fallback = BatchedProofs(4, device.make, accept, pool, fallback=lambda job: proof_of(100 + job))
     assert with_fallback.prove(range(2)) == [proof_of(100), proof_of(101)]
-    without = Batches(4, Device(largest=0).make, accept, pool).prove(range(2))
+    without = BatchedProofs(4, Device(largest=0).make, accept, pool).prove(range(2))
     assert [type(outcome) for outcome in without] == [DeviceOutOfMemory] * 2
 
 
 @pytest.mark.parametrize("fallback", [True, False])
 def test_a_lost_device_is_asked_no_more_and_good_proofs_leave(pool, fallback):
     device = Device(failing={2: DeviceLost("an illegal address")})
-    batches = Batches(2, device.make, accept, pool, (lambda job: proof_of(100 + job)) if fallback else None)
+    batches = BatchedProofs(2, device.make, accept, pool, (lambda job: proof_of(100 + job)) if fallback else None)
     outcomes = batches.prove(range(5))
     assert outcomes[:2] == [proof_of(0), proof_of(1)]
     if fallback:
@@ -165,7 +165,7 @@ def test_a_lost_device_is_asked_no_more_and_good_proofs_leave(pool, fallback):
 
 def test_another_device_error_is_met_but_not_remembered(pool):
     device = Device(failing={1: DeviceError("a launch was refused")})
-    batches = Batches(2, device.make, accept, pool)
+    batches = BatchedProofs(2, device.make, accept, pool)
     assert [type(outcome) for outcome in batches.prove([1])] == [DeviceError]
     assert batches.prove([1]) == [proof_of(1)]
 
@@ -176,11 +176,11 @@ def test_the_fallbacks_own_error_is_the_outcome_of_its_job_alone(pool):
             raise UnsatisfiedError("no")
         return proof_of(job)
 
-    outcomes = Batches(4, Device(largest=0).make, accept, pool, fallback).prove(range(3))
+    outcomes = BatchedProofs(4, Device(largest=0).make, accept, pool, fallback).prove(range(3))
     assert [type(outcome) for outcome in outcomes] == [Proof, UnsatisfiedError, Proof]
 
 
 def test_a_mistake_in_the_program_is_not_swallowed(pool):
     device = Device(failing={1: ZeroDivisionError()})
     with pytest.raises(ZeroDivisionError):
-        Batches(2, device.make, accept, pool, fallback=proof_of).prove([1])
+        BatchedProofs(2, device.make, accept, pool, fallback=proof_of).prove([1])
