@@ -68,12 +68,12 @@ class RestProverClient(ClusterClient):
             session.close()
 
     def job(self, job_id: str) -> JobStatus:
-        return _job_status(self._call("GET", f"/v1/jobs/{_quoted(job_id)}"))
+        return _job_status(self._call("GET", _job_path(job_id)))
 
     def watch(self, job_id: str, timeout: float = 120.0) -> Iterator[JobStatus]:
         deadline = time.monotonic() + timeout
         silence = min(timeout, _SILENCE)
-        with self._ask("GET", f"/v1/jobs/{_quoted(job_id)}/events", read_timeout=silence, stream=True) as response:
+        with self._ask("GET", _job_path(job_id) + "/events", read_timeout=silence, stream=True) as response:
             try:
                 for name, data in _events(response, deadline):
                     if name == "problem":
@@ -87,13 +87,13 @@ class RestProverClient(ClusterClient):
                 raise self._unreachable(error) from None
 
     def cancel(self, job_id: str) -> JobStatus:
-        return _job_status(self._call("DELETE", f"/v1/jobs/{_quoted(job_id)}"))
+        return _job_status(self._call("DELETE", _job_path(job_id)))
 
     def circuits(self) -> list[CircuitInfo]:
         return [_circuit_info(circuit) for circuit in self._call("GET", "/v1/circuits")["circuits"]]
 
     def circuit(self, name: str) -> tuple[CircuitInfo, str]:
-        answer = self._call("GET", f"/v1/circuits/{_quoted(name)}")
+        answer = self._call("GET", f"/v1/circuits/{quote(name, safe='')}")
         return _circuit_info(answer["circuit"]), json.dumps(answer["verification_key"])
 
     def _prove(self, request: messages.ProveRequest, timeout: float) -> JobStatus:
@@ -223,9 +223,11 @@ def _late(url: str) -> TimedOutError:
     return TimedOutError(f"the gateway at {url} did not answer in time: ask again, or wait longer", retry=True)
 
 
-def _quoted(text: str) -> str:
-    # A dot alone would be taken for the folder itself.
-    return quote(text, safe="").replace(".", "%2E") or "%20"
+def _job_path(job_id: str) -> str:
+    # What is no word would be another path.
+    if not job_id.isalnum():
+        raise RefusedError(f"there is no such job: {job_id[:64]!r} is no job's id", name="unknown-job")
+    return f"/v1/jobs/{quote(job_id)}"
 
 
 def _job_status(job: Mapping[str, Any]) -> JobStatus:
