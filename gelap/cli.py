@@ -34,6 +34,9 @@ MOUNTS = {
     "sample": Mount("gelap.sample", "sample", "A statement to try a cluster with.", CLUSTER),
     "apikey": Mount("gateway.apikey_cli", "app", "Who may use the cluster: add, revoke, list API keys.", CLUSTER),
     "worker": Mount("worker.cli", "worker", "Run a proving worker.", CLUSTER),
+    "status": Mount("worker.operator_cli", "status", "Show the cluster's workers, queues and problems.", CLUSTER),
+    "jobs": Mount("worker.operator_cli", "jobs", "List, show and cancel the cluster's jobs.", CLUSTER),
+    "breaker": Mount("worker.operator_cli", "breaker", "Circuits stopped because proofs did not verify.", CLUSTER),
 }
 
 
