@@ -1,6 +1,7 @@
 """`gelap gateway`."""
 
 import asyncio
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -79,6 +80,8 @@ def gateway(
             raise ConfigurationError("a gateway needs the cluster's Redis: set GELAP_REDIS_URL or --redis-url")
         if (tls_cert is None) != (tls_key is None) or (tls_client_ca and tls_cert is None):
             raise ConfigurationError("TLS needs both a certificate and its key: set GELAP_TLS_CERT and GELAP_TLS_KEY")
+        # Its library in C writes lines of its own, which are no JSON, about every stranger's failed handshake.
+        os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
         require_own_proto()
         from gateway.server import GatewayConfig, serve
         from gateway.tenants import TenantLimits
