@@ -63,7 +63,12 @@ def gateway(
     ] = 120.0,
     notice: Annotated[
         float,
-        typer.Option(envvar="GELAP_DRAIN_NOTICE", min=0, help="Seconds between being not ready and taking no calls."),
+        typer.Option(
+            "--drain-notice",
+            envvar="GELAP_DRAIN_NOTICE",
+            min=0,
+            help="Seconds between being not ready and taking no calls.",
+        ),
     ] = 0.0,
     drain: Annotated[
         float, typer.Option(envvar="GELAP_DRAIN_SECONDS", min=0, help="Seconds that calls in hand get on a stop.")
