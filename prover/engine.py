@@ -3,24 +3,34 @@
 engine = Engine.load("spend_2x2", "keys/spend_2x2.zkey")
 witness = engine.solve(inputs)
 proof = engine.prove(witness)
+
+_, device = open_device("cuda")                                   # prover.devices.opened
+engine = Engine.load("spend_2x2", "keys/spend_2x2.zkey", device)
+proofs = engine.prove_many(witnesses)                             # engine.batch at a time
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any
+from threading import Lock
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from prover.circuit.compile import Circuit
-from prover.errors import InvalidProofError, KeyMismatchError
+from prover.errors import InvalidProofError, KeyMismatchError, ProverError
 from prover.formats.files import AnyPath
 from prover.formats.proof import Proof
 from prover.formats.verification_key import VerificationKey
+from prover.formats.zkey import read_zkey
 from prover.groth16.prove import ProvingKey, prove
 from prover.groth16.verify import verify
 from prover.limbs import from_limbs
 from prover.statements import registry
 from prover.witness import cpu as witness_solver
+
+if TYPE_CHECKING:
+    from prover.devices.opened import ProvingDevice
+    from prover.groth16.cuda import DeviceProver
 
 
 def _ignore(phase: str) -> None:
@@ -28,9 +38,12 @@ def _ignore(phase: str) -> None:
 
 
 class Engine:
-    """Thread-safe: nothing changes after loading. Memory is about the key's file size."""
+    """Proves on the CPU, or on a device, in batches there. Thread-safe: nothing changes after loading.
 
-    def __init__(self, circuit: Circuit, key: ProvingKey) -> None:
+    Memory is about the key's file size, on the device some ten times that.
+    """
+
+    def __init__(self, circuit: Circuit, key: "ProvingKey | DeviceProver") -> None:
         """Use `Engine.load`. Raises KeyMismatchError when key and circuit differ in wires or public inputs."""
         r1cs = circuit.r1cs
         if (key.n_vars, key.n_public) != (r1cs.n_wires, r1cs.n_public):
@@ -42,13 +55,29 @@ class Engine:
         self._key = key
 
     @classmethod
-    def load(cls, circuit_name: str, zkey_path: AnyPath) -> "Engine":
+    def load(
+        cls,
+        circuit_name: str,
+        zkey_path: AnyPath,
+        device: "ProvingDevice | None" = None,
+        batch: int | None = None,
+    ) -> "Engine":
         """Build the circuit and read its key: a second or two.
 
+        device: where proofs are made; None is the CPU (see prover.devices.opened.open_device). What a device cannot
+        prove is proved on the CPU, unless GELAP_DEVICE_FALLBACK says `error`. batch: the most proofs made at once on
+        the device; default what fills it.
         Raises InputError for an unknown circuit, FormatError for a bad file, KeyMismatchError when they do not belong
-        together.
+        together, DeviceOutOfMemory for a key that does not fit on the device.
         """
-        return cls(registry.build(circuit_name), ProvingKey.load(zkey_path))
+        circuit = registry.build(circuit_name)
+        if device is None:
+            return cls(circuit, ProvingKey.load(zkey_path))
+        from prover.devices.choice import fallback_to_cpu
+        from prover.groth16.cuda import DeviceProver
+
+        fallback = _CpuFallback(zkey_path).prove if fallback_to_cpu() else None
+        return cls(circuit, DeviceProver(device, read_zkey(zkey_path), fallback, batch))
 
     @property
     def circuit_name(self) -> str:
@@ -61,6 +90,11 @@ class Engine:
     @property
     def verification_key(self) -> VerificationKey:
         return self._key.verification_key
+
+    @property
+    def batch(self) -> int:
+        """How many witnesses `prove_many` should be given at a time to be fastest; 1 on the CPU."""
+        return 1 if isinstance(self._key, ProvingKey) else self._key.batch
 
     def solve(self, inputs: Mapping[str, Any]) -> np.ndarray:
         """The witness of these inputs: uint64 (wires, 4), plain. Secret.
@@ -78,14 +112,46 @@ class Engine:
         """Prove a witness; the proof was verified. No two proofs are alike.
 
         phase_done: called with the name of each phase as it ends; what it raises ends the proof there.
-        Raises UnsatisfiedError when the witness breaks a constraint, and InvalidProofError when the proof is wrong all
-        the same.
+        Raises UnsatisfiedError when the witness breaks a constraint, InvalidProofError when the proof is wrong all the
+        same, and DeviceError when a device failed and the CPU may not prove in its place.
         """
+        if isinstance(self._key, ProvingKey):
+            try:
+                return prove(self._key, witness, phase_done=phase_done)
+            except InvalidProofError:
+                witness_solver.check(self._circuit.r1cs, witness)
+                raise
+        (outcome,) = self.prove_many([witness])
+        phase_done("device")
+        if isinstance(outcome, ProverError):
+            raise outcome
+        return outcome
+
+    def prove_many(self, witnesses: Sequence[np.ndarray]) -> "list[Proof | ProverError]":
+        """For each witness a proof that was verified, or the error that `prove` would raise. Any number, in any order.
+
+        On a device they are proved in batches of `batch`.
+        """
+        if isinstance(self._key, ProvingKey):
+            return [self._outcome(witness) for witness in witnesses]
+        outcomes = self._key.prove_many(witnesses)
+        return [self._second_look(*each) for each in zip(witnesses, outcomes, strict=True)]
+
+    def _outcome(self, witness: np.ndarray) -> "Proof | ProverError":
         try:
-            return prove(self._key, witness, phase_done=phase_done)
-        except InvalidProofError:
+            return self.prove(witness)
+        except ProverError as error:
+            return error
+
+    def _second_look(self, witness: np.ndarray, outcome: "Proof | ProverError") -> "Proof | ProverError":
+        """Is the witness wrong, or did the device compute wrongly? Then the CPU proves in its place, if it may."""
+        if not isinstance(outcome, InvalidProofError) or isinstance(self._key, ProvingKey):
+            return outcome
+        try:
             witness_solver.check(self._circuit.r1cs, witness)
-            raise
+            return self._key.fallback(witness) if self._key.fallback else outcome
+        except ProverError as error:
+            return error
 
     def warm_up(self) -> None:
         """Do all that a proof does, once, so that the first proof is as fast as the next: about a proof's time.
@@ -96,9 +162,27 @@ class Engine:
         zeros = np.zeros((1, self._circuit.program.n_inputs, 4), dtype=np.uint64)
         witness = witness_solver.execute(self._circuit, zeros)[0]
         witness_solver.checker(self._circuit).first_violation(witness)
-        with suppress(InvalidProofError):
-            prove(self._key, witness)
+        if isinstance(self._key, ProvingKey):
+            with suppress(InvalidProofError):
+                prove(self._key, witness)
+        else:
+            self._key.warm_up(witness)
 
     def verify(self, public_inputs: list[int], proof: Proof) -> bool:
         """Does the proof hold under this key? See prover.groth16.verify."""
         return verify(self.verification_key, public_inputs, proof)
+
+
+class _CpuFallback:
+    """Proves on the CPU with a key that is read when it is first needed."""
+
+    def __init__(self, zkey_path: AnyPath) -> None:
+        self._path = zkey_path
+        self._key: ProvingKey | None = None
+        self._lock = Lock()
+
+    def prove(self, witness: np.ndarray) -> Proof:
+        with self._lock:
+            if self._key is None:
+                self._key = ProvingKey.load(self._path)
+        return prove(self._key, witness)

@@ -132,7 +132,7 @@ class Batches:
         if case in self._graphs:
             self._graphs[case].launch()
         elif case not in self._seen or self._key.streamed:
-            # The first time loads kernels, which a capture must not; bases that are streamed are copied between launches.
+            # The first time loads kernels, which a capture must not; streamed bases are copied between launches.
             self._seen.add(case)
             self._launches(slot, size)
         else:

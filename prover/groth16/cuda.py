@@ -116,6 +116,15 @@ class DeviceProver:
         proved = iter(self._batches.prove([each for place, each in enumerate(witnesses) if place not in refused]))
         return [refused[place] if place in refused else next(proved) for place in range(len(witnesses))]
 
+    def warm_up(self, witness: np.ndarray) -> None:
+        """Load kernels and capture what is launched, for single proofs and for full batches; a few proofs' time.
+
+        witness: any of the right form, the proofs made of it are dropped.
+        """
+        for size in {1, self.batch}:
+            for _ in range(2):
+                self._owner.run(self._keep_busy, [[witness] * size] * SLOTS, lambda proofs: None)
+
     def close(self) -> None:
         """Give the device's memory back; proofs in hand are finished first. Afterwards only the fallback proves."""
         self._owner.run(self._forget)

@@ -100,8 +100,8 @@ def plan_memory(shape: KeyShape, available: int, multiprocessors: int, batch: in
         least = shape.key_bytes + shape.batch_bytes(1)
         raise DeviceOutOfMemory(
             f"a key with {shape.n_vars:,} wires and a domain of {shape.domain:,} needs more than {readable(least)} of "
-            f"the device's memory, and {readable(max(0, available))} may be used; free some, raise GELAP_DEVICE_MEMORY, "
-            "or prove on the CPU with --device cpu"
+            f"the device's memory, and {readable(max(0, available))} may be used: free some, raise "
+            "GELAP_DEVICE_MEMORY, or prove on the CPU with --device cpu"
         )
     return streamed
 
