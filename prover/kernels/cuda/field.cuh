@@ -76,15 +76,10 @@ INLINE bool equal(const PrimeField<P>& a, const PrimeField<P>& b) {
   return any == 0;
 }
 
-#if GELAP_USE_CHAINS
-
 template <class P>
 INLINE PrimeField<P> add(const PrimeField<P>& a, const PrimeField<P>& b) {
   PrimeField<P> r;
-  r.limb[0] = ptx::add_cc(a.limb[0], b.limb[0]);
-#pragma unroll
-  for (int i = 1; i < LIMBS - 1; i++) r.limb[i] = ptx::addc_cc(a.limb[i], b.limb[i]);
-  r.limb[7] = ptx::addc(a.limb[7], b.limb[7]);
+  add_limbs<LIMBS>(r.limb, a.limb, b.limb);
   subtract_modulus<P>(r.limb, r.limb);
   return r;
 }
@@ -92,52 +87,10 @@ INLINE PrimeField<P> add(const PrimeField<P>& a, const PrimeField<P>& b) {
 template <class P>
 INLINE PrimeField<P> sub(const PrimeField<P>& a, const PrimeField<P>& b) {
   PrimeField<P> r;
-  r.limb[0] = ptx::sub_cc(a.limb[0], b.limb[0]);
-#pragma unroll
-  for (int i = 1; i < LIMBS; i++) r.limb[i] = ptx::subc_cc(a.limb[i], b.limb[i]);
-  const uint32_t negative = ptx::subc(0, 0);
-  r.limb[0] = ptx::add_cc(r.limb[0], P::modulus(0) & negative);
-#pragma unroll
-  for (int i = 1; i < LIMBS - 1; i++) r.limb[i] = ptx::addc_cc(r.limb[i], P::modulus(i) & negative);
-  r.limb[7] = ptx::addc(r.limb[7], P::modulus(7) & negative);
+  const uint32_t negative = subtract_limbs<LIMBS>(r.limb, a.limb, b.limb);
+  add_modulus<P>(r.limb, r.limb, negative);
   return r;
 }
-
-#else
-
-template <class P>
-INLINE PrimeField<P> add(const PrimeField<P>& a, const PrimeField<P>& b) {
-  PrimeField<P> r;
-  uint64_t carry = 0;
-  for (int i = 0; i < LIMBS; i++) {
-    carry += (uint64_t)a.limb[i] + b.limb[i];
-    r.limb[i] = (uint32_t)carry;
-    carry >>= 32;
-  }
-  subtract_modulus<P>(r.limb, r.limb);
-  return r;
-}
-
-template <class P>
-INLINE PrimeField<P> sub(const PrimeField<P>& a, const PrimeField<P>& b) {
-  PrimeField<P> r;
-  int64_t borrow = 0;
-  for (int i = 0; i < LIMBS; i++) {
-    borrow += (int64_t)a.limb[i] - b.limb[i];
-    r.limb[i] = (uint32_t)borrow;
-    borrow >>= 32;
-  }
-  const uint32_t negative = (uint32_t)borrow;
-  uint64_t carry = 0;
-  for (int i = 0; i < LIMBS; i++) {
-    carry += (uint64_t)r.limb[i] + (P::modulus(i) & negative);
-    r.limb[i] = (uint32_t)carry;
-    carry >>= 32;
-  }
-  return r;
-}
-
-#endif
 
 template <class P>
 INLINE PrimeField<P> neg(const PrimeField<P>& a) {
@@ -172,33 +125,15 @@ INLINE PrimeField<P> square(const PrimeField<P>& a) {
   return r;
 }
 
-// t += a b, as integers of sixteen limbs.
-INLINE void add_wide_product(uint32_t* t, const uint32_t* a, const uint32_t* b) {
-  uint32_t s[2 * LIMBS];
-  wide_product(s, a, b);
-#if GELAP_USE_CHAINS
-  t[0] = ptx::add_cc(t[0], s[0]);
-#pragma unroll
-  for (int i = 1; i < 2 * LIMBS - 1; i++) t[i] = ptx::addc_cc(t[i], s[i]);
-  t[15] = ptx::addc(t[15], s[15]);
-#else
-  uint64_t carry = 0;
-  for (int i = 0; i < 2 * LIMBS; i++) {
-    carry += (uint64_t)t[i] + s[i];
-    t[i] = (uint32_t)carry;
-    carry >>= 32;
-  }
-#endif
-}
-
 // a b + c d: 200 wide multiply-adds where two multiplications take 272. The sum is below 2 p^2, so its reduction is
 // below 1.38 p.
 template <class P>
 INLINE PrimeField<P> mul_add(const PrimeField<P>& a, const PrimeField<P>& b, const PrimeField<P>& c,
                              const PrimeField<P>& d) {
-  uint32_t t[2 * LIMBS];
-  wide_product(t, a.limb, b.limb);
-  add_wide_product(t, c.limb, d.limb);
+  uint32_t s[2 * LIMBS], t[2 * LIMBS];
+  wide_product(s, a.limb, b.limb);
+  wide_product(t, c.limb, d.limb);
+  add_limbs<2 * LIMBS>(t, t, s);
   PrimeField<P> r;
   reduce<P>(r.limb, t);
   subtract_modulus<P>(r.limb, r.limb);

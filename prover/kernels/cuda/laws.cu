@@ -1,4 +1,4 @@
-// Field and curve operations on arrays, one element a thread: what tests check and what the multiply rate is read from.
+// Field and curve operations on arrays, one element a thread: what tests check. See rate.cu for how fast they are.
 #include "curve.cuh"
 
 namespace {
@@ -40,6 +40,38 @@ INLINE void field_operation(uint32_t operation, void* out, const void* a, const 
   store(out, i, r);
 }
 
+enum PointOperation {
+  POINT_ADD, POINT_ADD_MIXED, POINT_DOUBLE, POINT_DOUBLE_AFFINE, POINT_NEGATE, POINT_NEGATE_AFFINE, POINT_TO_XYZZ,
+  POINT_TO_AFFINE, POINT_EQUAL, POINT_IS_INFINITY,
+};
+
+template <class F>
+INLINE void point_operation(uint32_t operation, void* out, const void* a, const void* b, const void* affine,
+                            uint32_t count) {
+  const size_t i = thread_index();
+  if (i >= count) return;
+  const Xyzz<F> x = load<Xyzz<F>>(a, i);
+  const Affine<F> z = load<Affine<F>>(affine, i);
+  Xyzz<F> r = Xyzz<F>::infinity();
+  switch (operation) {
+    case POINT_ADD: r = add(x, load<Xyzz<F>>(b, i)); break;
+    case POINT_ADD_MIXED: r = add_mixed(x, z); break;
+    case POINT_DOUBLE: r = double_point(x); break;
+    case POINT_DOUBLE_AFFINE: r = double_point(z); break;
+    case POINT_NEGATE: r = negate(x); break;
+    case POINT_NEGATE_AFFINE: r = to_xyzz(negate(z)); break;
+    case POINT_TO_XYZZ: r = to_xyzz(z); break;
+    case POINT_TO_AFFINE: {
+      const Affine<F> p = to_affine(x);
+      r.x = p.x, r.y = p.y;
+      break;
+    }
+    case POINT_EQUAL: r.x = flag<F>(equal_points(x, load<Xyzz<F>>(b, i))); break;
+    case POINT_IS_INFINITY: r.x = flag<F>(is_infinity(x)), r.y = flag<F>(is_infinity(z)); break;
+  }
+  store(out, i, r);
+}
+
 }  // namespace
 
 // out[i] = operation(a[i], b[i]); MUL_ADD is a b + b b, MUL_SUB is a b - a a; predicates give one or zero.
@@ -51,4 +83,14 @@ extern "C" __global__ void fq_operation(uint32_t operation, void* out, const voi
 }
 extern "C" __global__ void fq2_operation(uint32_t operation, void* out, const void* a, const void* b, uint32_t count) {
   field_operation<Fq2>(operation, out, a, b, count);
+}
+
+// out[i] (XYZZ) = operation(a[i], b[i]) on XYZZ points, or on a[i] and affine[i]; what is not a point is put into x and y.
+extern "C" __global__ void g1_operation(uint32_t operation, void* out, const void* a, const void* b, const void* affine,
+                                        uint32_t count) {
+  point_operation<Fq>(operation, out, a, b, affine, count);
+}
+extern "C" __global__ void g2_operation(uint32_t operation, void* out, const void* a, const void* b, const void* affine,
+                                        uint32_t count) {
+  point_operation<Fq2>(operation, out, a, b, affine, count);
 }

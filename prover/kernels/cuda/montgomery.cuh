@@ -4,6 +4,7 @@
 //   wide_product(t, a, b)  t = a b                 sixteen limbs
 //   wide_square(t, a)      t = a^2
 //   reduce<P>(r, t)        r = (t + p m) / R       for t < 2^256 p;  r < t / R + p
+//   add_limbs<N>(r, a, b), subtract_limbs<N>(r, a, b)   modulo 2^(32 N); the latter returns all ones for a < b, else zero
 //
 // m is the one number below R that makes the division exact, so each result is one definite integer, not just a residue
 // class. Since R > 5p, a product of factors below p is below 1.19 p and one conditional subtraction makes it canonical.
@@ -26,27 +27,59 @@
 
 constexpr int LIMBS = 8;
 
+template <int N>
+INLINE void add_limbs(uint32_t* r, const uint32_t* a, const uint32_t* b) {
+#if GELAP_USE_CHAINS
+  r[0] = ptx::add_cc(a[0], b[0]);
+#pragma unroll
+  for (int i = 1; i < N - 1; i++) r[i] = ptx::addc_cc(a[i], b[i]);
+  r[N - 1] = ptx::addc(a[N - 1], b[N - 1]);
+#else
+  uint64_t carry = 0;
+  for (int i = 0; i < N; i++) {
+    carry += (uint64_t)a[i] + b[i];
+    r[i] = (uint32_t)carry;
+    carry >>= 32;
+  }
+#endif
+}
+
+template <int N>
+INLINE uint32_t subtract_limbs(uint32_t* r, const uint32_t* a, const uint32_t* b) {
+#if GELAP_USE_CHAINS
+  r[0] = ptx::sub_cc(a[0], b[0]);
+#pragma unroll
+  for (int i = 1; i < N; i++) r[i] = ptx::subc_cc(a[i], b[i]);
+  return ptx::subc(0, 0);
+#else
+  int64_t borrow = 0;
+  for (int i = 0; i < N; i++) {
+    borrow += (int64_t)a[i] - b[i];
+    r[i] = (uint32_t)borrow;
+    borrow >>= 32;
+  }
+  return (uint32_t)borrow;
+#endif
+}
+
+// r = a + p where mask is all ones, r = a where it is zero.
+template <class P>
+INLINE void add_modulus(uint32_t* r, const uint32_t* a, uint32_t mask) {
+  uint32_t p[LIMBS];
+#pragma unroll
+  for (int i = 0; i < LIMBS; i++) p[i] = P::modulus(i) & mask;
+  add_limbs<LIMBS>(r, a, p);
+}
+
 // r = a - p where that is not negative, else a.
 template <class P>
 INLINE void subtract_modulus(uint32_t* r, const uint32_t* a) {
-#if GELAP_USE_CHAINS
-  uint32_t t[LIMBS];
-  t[0] = ptx::sub_cc(a[0], P::modulus(0));
+  uint32_t p[LIMBS], t[LIMBS];
 #pragma unroll
-  for (int i = 1; i < LIMBS; i++) t[i] = ptx::subc_cc(a[i], P::modulus(i));
-  const bool negative = ptx::subc(0, 0) != 0;
+  for (int i = 0; i < LIMBS; i++) p[i] = P::modulus(i);
+  const bool negative = subtract_limbs<LIMBS>(t, a, p) != 0;
 #pragma unroll
   for (int i = 0; i < LIMBS; i++) r[i] = negative ? a[i] : t[i];
-#else
-  uint32_t t[LIMBS];
-  int64_t borrow = 0;
-  for (int i = 0; i < LIMBS; i++) {
-    borrow += (int64_t)a[i] - P::modulus(i);
-    t[i] = (uint32_t)borrow;
-    borrow >>= 32;
-  }
-  for (int i = 0; i < LIMBS; i++) r[i] = borrow ? a[i] : t[i];
-#endif
 }
 
 #if GELAP_USE_CHAINS
@@ -147,10 +180,7 @@ INLINE void multiply(uint32_t* r, const uint32_t* a, const uint32_t* b) {
 // t = even + 2^32 odd, for fifteen limbs of `odd`.
 INLINE void join_wide(uint32_t* t, const uint32_t* even, const uint32_t* odd) {
   t[0] = even[0];
-  t[1] = ptx::add_cc(even[1], odd[0]);
-#pragma unroll
-  for (int i = 2; i < 2 * LIMBS - 1; i++) t[i] = ptx::addc_cc(even[i], odd[i - 1]);
-  t[15] = ptx::addc(even[15], odd[14]);
+  add_limbs<2 * LIMBS - 1>(t + 1, even + 1, odd);
 }
 
 INLINE void wide_product(uint32_t* t, const uint32_t* a, const uint32_t* b) {
@@ -257,10 +287,7 @@ INLINE void reduce(uint32_t* r, const uint32_t* t) {
   }
   next_reduction_row<P>(odd, even);
   join_columns(r, even, odd);
-  r[0] = ptx::add_cc(r[0], t[8]);
-#pragma unroll
-  for (int i = 1; i < LIMBS - 1; i++) r[i] = ptx::addc_cc(r[i], t[8 + i]);
-  r[7] = ptx::addc(r[7], t[15]);
+  add_limbs<LIMBS>(r, r, t + LIMBS);
 }
 
 #else
