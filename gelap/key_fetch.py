@@ -25,8 +25,8 @@ from prover.formats.verification_key import read_verification_key
 from worker.errors import ConfigurationError
 from worker.manifest import FILE_NAME, VERSION, CircuitEntry, read_manifest
 
-# Bytes at once; an interrupted fetch is taken up where it was.
-_PART = 1 << 20
+# Bytes at once, and at most what a broken connection costs.
+_PART = 1 << 16
 _TIMEOUT = (20.0, 60.0)
 # How often in a row a connection may break without a byte in between.
 _BREAKS = 4
