@@ -32,6 +32,10 @@ from worker.watchdog import Watchdog
 
 log = structlog.get_logger("gelap.worker")
 
+_CONSUMER_PAUSE_SECONDS = 1.0
+# Python lets another thread run after 5 ms by default: longer than most of what waits, such as leases and messages.
+_SWITCH_SECONDS = 0.0005
+
 
 @dataclass(frozen=True)
 class WorkerConfig:
@@ -61,6 +65,7 @@ def serve(
     Raises ConfigurationError.
     """
     forbid_core_dumps()
+    sys.setswitchinterval(_SWITCH_SECONDS)
     stopper = Stopper()
     client = connect_or_explain(config.redis_url)
     entries = read_manifest(config.key_dir)
@@ -116,11 +121,11 @@ def serve(
                 cluster_key=fingerprint(key.public_key).hex(),
             )
 
-        controller = _consumer(app, runner, executor.keys, concurrency, ready)
+        app.task(runner.run, name=queue.TASK, acks_late=True, ignore_result=True, typing=False)
         with stopper.draining(lambda: runner.drain(config.drain)):
-            controller.start()
+            _consume(app, executor.keys, concurrency, ready, stopper.asked)
         log.info("worker stopped", worker=worker.id)
-    return int(controller.exitcode or 0)
+    return 0
 
 
 class Stopper:
@@ -130,7 +135,7 @@ class Stopper:
 
     def __init__(self) -> None:
         self._drain: Callable[[], None] | None = None
-        self._asked = False
+        self.asked = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
 
@@ -144,26 +149,34 @@ class Stopper:
     def _stop(self, number: int, _: object) -> None:
         if self._drain is None:
             sys.exit(0)
-        if self._asked:
+        if self.asked.is_set():
             os._exit(128 + number)
-        self._asked = True
+        self.asked.set()
         log.info("stopping: finishing the jobs in hand", signal=signal.Signals(number).name)
         # In a thread: a signal may come while this one holds the very lock that draining needs.
         threading.Thread(target=self._drain, name="drain", daemon=True).start()
         celery_state.should_stop = 0
 
 
-def _consumer(
-    app: Celery, runner: JobRunner, keys: Sequence[bytes], concurrency: int, ready: Callable[[Any], None]
-) -> Any:
-    """Return Celery's consumer, which runs its tasks in a pool of threads: CUDA does not survive a fork."""
-    app.task(runner.run, name=queue.TASK, acks_late=True, ignore_result=True, typing=False)
-    return app.WorkController(
-        queues=[queue.queue_of(key) for key in keys],
-        pool="threads",
-        concurrency=concurrency,
-        ready_callback=ready,
-        without_gossip=True,
-        without_mingle=True,
-        without_heartbeat=True,
-    )
+def _consume(
+    app: Celery, keys: Sequence[bytes], concurrency: int, ready: Callable[[Any], None], stopping: threading.Event
+) -> None:
+    """Run Celery's consumer, with its tasks in a pool of threads: CUDA does not survive a fork.
+
+    It bears a Redis that goes away, but ends when Redis answers with an error, as one does that is full. What is in
+    hand ends then all the same, and another consumer takes its place.
+    """
+    while not stopping.is_set():
+        controller = app.WorkController(
+            queues=[queue.queue_of(key) for key in keys],
+            pool="threads",
+            concurrency=concurrency,
+            ready_callback=ready,
+            without_gossip=True,
+            without_mingle=True,
+            without_heartbeat=True,
+        )
+        controller.start()
+        if not stopping.is_set():
+            log.error("Celery's consumer ended: starting another one", status=controller.exitcode)
+            stopping.wait(_CONSUMER_PAUSE_SECONDS)

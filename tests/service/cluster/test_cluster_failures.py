@@ -100,6 +100,7 @@ def test_a_worker_told_to_stop_finishes_what_is_in_hand_and_exits_0(cluster, sto
         until(lambda: '"job taken in"' in gateway.log)
         job_id = next(line["job"] for line in gateway.lines() if line["event"] == "job taken in")
         until(lambda: is_running(client, job_id))
+        time.sleep(0.3)  # it is on the device by then; what waits for the device would be handed back
         worker.process.send_signal(stop)
         assert proof().proof
         assert worker.process.wait(20) == 0
