@@ -111,6 +111,7 @@ size_t scheduler_stack_bytes;
 #endif
 uint32_t current;
 uint32_t barrier_count;
+uint32_t exchanging;
 std::string failure;
 
 void* kernel;
@@ -226,6 +227,8 @@ std::string describe(uint32_t number) {
 
 // Complete the exchanges of a warp whose lanes have all come; whether any did.
 bool complete_exchanges(uint32_t first, uint32_t end, Warp& warp) {
+  // How many lanes of all warps wait; most kernels have none.
+  if (exchanging == 0) return false;
   uint32_t live = 0, waiting = 0;
   for (uint32_t i = first; i < end; i++) {
     if (fibers[i].state != State::done) live |= 1u << (i - first);
@@ -246,6 +249,7 @@ bool complete_exchanges(uint32_t first, uint32_t end, Warp& warp) {
       if (lanes >> (i - first) & 1) {
         warp.slots[i - first] = fibers[i].value;
         fibers[i].state = State::ready;
+        exchanging--;
       }
     // The lanes read the slots before the warp's next exchange, so only one is completed at a time.
     progress = true;
@@ -263,8 +267,22 @@ bool run_warp(uint32_t first, uint32_t end, Warp& warp) {
   return true;
 }
 
+// No thread can run: name one that waits, and one that waits for something else if there is one.
+void report_deadlock() {
+  const uint32_t count = (uint32_t)fibers.size();
+  uint32_t first = 0;
+  while (fibers[first].state == State::done) first++;
+  uint32_t other = first;
+  while (other < count && (fibers[other].state == State::done || (fibers[other].state == fibers[first].state &&
+                                                                  fibers[other].line == fibers[first].line)))
+    other++;
+  failure = "threads that wait for each other have parted: " + describe(first);
+  if (other < count) failure += ", " + describe(other);
+}
+
 bool run_block() {
   const uint32_t count = (uint32_t)fibers.size();
+  exchanging = 0;
   for (uint32_t i = 0; i < count; i++) {
     fibers[i].state = State::fresh;
     fibers[i].index = {i % blockDim.x, i / blockDim.x % blockDim.y, i / blockDim.x / blockDim.y};
@@ -272,25 +290,20 @@ bool run_block() {
   for (;;) {
     for (uint32_t first = 0; first < count; first += 32)
       if (!run_warp(first, first + 32 < count ? first + 32 : count, warps[first / 32])) return false;
-    uint32_t waiting = 0, live = 0, votes = 0, leader = 0;
+    uint32_t waiting = 0, live = 0, votes = 0;
+    bool together = true;
+    int line = 0;
     for (uint32_t i = 0; i < count; i++) {
       if (fibers[i].state == State::done) continue;
       live++;
       if (fibers[i].state != State::at_barrier) continue;
-      if (waiting++ == 0) leader = i;
+      if (waiting++ == 0) line = fibers[i].line;
+      together = together && fibers[i].line == line;
       votes += fibers[i].value != 0;
     }
     if (live == 0) return true;
-    for (uint32_t i = 0; i < count; i++) {
-      if (fibers[i].state == State::done) continue;
-      if (waiting == live && fibers[i].line == fibers[leader].line) continue;
-      uint32_t other = waiting ? leader : 0;
-      if (!waiting)
-        while (other == i || (fibers[other].state == fibers[i].state && fibers[other].line == fibers[i].line &&
-                              other + 1 < count))
-          other++;
-      if (waiting && fibers[i].state == State::at_barrier && fibers[i].line == fibers[leader].line) continue;
-      failure = "threads that wait for each other have parted: " + describe(i) + ", " + describe(other);
+    if (waiting != live || !together) {
+      report_deadlock();
       return false;
     }
     barrier_count = votes;
@@ -308,6 +321,7 @@ Exchange exchange(uint32_t mask, uint64_t value, int line) {
   fiber.value = value;
   fiber.line = line;
   fiber.state = State::in_exchange;
+  exchanging++;
   if (!(mask >> self & 1)) failure = "the mask leaves out the lane that calls: " + describe(current);
   to_scheduler();
   const Warp& warp = warps[current / 32];
