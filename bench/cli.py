@@ -155,6 +155,66 @@ def verify(
         report.results += _on_each_path("verify", arguments, path, threads)
 
 
+@app.command()
+def serve(
+    rate: Annotated[float, typer.Option(min=0.1, max=10_000, help="Requests a second, on average.")] = 50.0,
+    duration: Annotated[float, typer.Option(min=0.1, help="Seconds in which requests come.")] = 20.0,
+    mix: Annotated[
+        str,
+        typer.Option(help="Kinds of jobs: milliseconds on the device, weight, and bulk, such as 20:0.9,500:0.1:bulk."),
+    ] = "10",
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Workers with a device each.")] = 1,
+    max_batch: Annotated[int, typer.Option(min=1, max=1024, help="Jobs that a device proves at once.")] = 8,
+    kill_every: Annotated[
+        float | None, typer.Option(min=0.1, help="Kill a worker every so many seconds, in turn.", show_default=False)
+    ] = None,
+    submit_only: Annotated[bool, typer.Option("--submit-only", help="Time taking jobs in, not proofs.")] = False,
+    timeout: Annotated[float, typer.Option(min=1, max=3600, help="Seconds a call waits.")] = 120.0,
+    seed: Annotated[int, typer.Option(help="Of arrivals and of the choice from the mix.")] = 1,
+    json_file: Json = None,
+    plot_file: Annotated[
+        Path | None, typer.Option("--plot", help="Draw the load into this PNG file.", show_default=False)
+    ] = None,
+) -> None:
+    """Put a load on a private cluster: real gateway, workers and Redis, and devices that only take time.
+
+    Requests come at random times whether or not earlier ones were answered, and are timed from when they were due.
+    Every answer is checked. Nothing is proved: this measures the cluster, not the prover.
+    """
+    with reported_errors():
+        try:
+            from bench.serve import command
+            from bench.serve import plot as serve_plot
+            from bench.serve.cluster import ClusterPlan
+            from bench.serve.mix import parse
+
+            write = _json_writer(json_file)
+            if plot_file is not None:
+                plot.require_matplotlib()
+                _require_folder(plot_file)
+            plan = ClusterPlan(workers, max_batch, kill_every)
+            number = max(1, round(rate * duration))
+            document = command.measure(
+                plan, rate, number, parse(mix), timeout=timeout, submit_only=submit_only, seed=seed
+            )
+            document["settings"] = {
+                "rate": rate,
+                "duration": duration,
+                "mix": mix,
+                "workers": workers,
+                "max_batch": max_batch,
+                "kill_every": kill_every,
+                "submit_only": submit_only,
+                "seed": seed,
+            }
+            command.show(document, sys.stderr if json_file == "-" else sys.stdout)
+            write(document)
+            if plot_file is not None:
+                serve_plot.draw(document, plot_file)
+        except BenchError as error:
+            fail(str(error), MALFORMED)
+
+
 def _on_each_path(
     task: str, arguments: dict[str, Any], paths: list[str] | None, threads: list[int] | None
 ) -> Iterator[Result]:
@@ -188,7 +248,7 @@ def _reporting(command: str, json_file: str | None, plot_file: Path | None, **se
             # Where JSON goes to stdout, the table does not.
             stream = sys.stderr if json_file == "-" else sys.stdout
             tables.show(report, Console(file=stream, width=None if stream.isatty() else WIDTH))
-            write(report)
+            write(report.document())
             if plot_file is not None:
                 plot.draw(report, plot_file)
             warning = tables.busy_warning(report)
@@ -202,9 +262,9 @@ def _reporting(command: str, json_file: str | None, plot_file: Path | None, **se
             fail(str(error), MALFORMED)
 
 
-def _json_writer(target: str | None) -> Callable[[Report], None]:
-    def write(report: Report) -> None:
-        document = json.dumps(report.document(), indent=2) + "\n"
+def _json_writer(target: str | None) -> Callable[[dict[str, Any]], None]:
+    def write(contents: dict[str, Any]) -> None:
+        document = json.dumps(contents, indent=2) + "\n"
         if target == "-":
             typer.echo(document, nl=False)
         elif target is not None:
