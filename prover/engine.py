@@ -11,7 +11,6 @@ proofs = engine.prove_many(witnesses)                             # engine.batch
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -74,9 +73,9 @@ class Engine:
         if device is None:
             return cls(circuit, ProvingKey.load(zkey_path))
         from prover.devices.choice import fallback_to_cpu
-        from prover.groth16.cuda import DeviceProver
+        from prover.groth16.cuda import CpuFallback, DeviceProver
 
-        fallback = _CpuFallback(zkey_path).prove if fallback_to_cpu() else None
+        fallback = CpuFallback(zkey_path).prove if fallback_to_cpu() else None
         return cls(circuit, DeviceProver(device, read_zkey(zkey_path), fallback, batch))
 
     @property
@@ -171,18 +170,3 @@ class Engine:
     def verify(self, public_inputs: list[int], proof: Proof) -> bool:
         """Does the proof hold under this key? See prover.groth16.verify."""
         return verify(self.verification_key, public_inputs, proof)
-
-
-class _CpuFallback:
-    """Proves on the CPU with a key that is read when it is first needed."""
-
-    def __init__(self, zkey_path: AnyPath) -> None:
-        self._path = zkey_path
-        self._key: ProvingKey | None = None
-        self._lock = Lock()
-
-    def prove(self, witness: np.ndarray) -> Proof:
-        with self._lock:
-            if self._key is None:
-                self._key = ProvingKey.load(self._path)
-        return prove(self._key, witness)

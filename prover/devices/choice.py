@@ -41,12 +41,12 @@ class DeviceChoice:
 
 
 def choose(wish: str | None = None) -> DeviceChoice:
-    """The device for a wish as above; None stands for GELAP_DEVICE.
+    """The device for a wish as above; None, or nothing at all, stands for GELAP_DEVICE.
 
     Raises DeviceUnavailable for a wish of another form, and for a GPU that is not there; the message says what to do.
     """
     source = f"--device {wish}"
-    if wish is None:
+    if not wish:
         wish = os.environ.get(VARIABLE) or "auto"
         source = f"{VARIABLE}={wish}"
     if wish in ("cpu", "shim"):

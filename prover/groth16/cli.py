@@ -13,6 +13,10 @@ from prover.command import FAILED, collection_paused, reported_errors
 from prover.progress import on_terminal
 
 if TYPE_CHECKING:
+    import numpy as np
+
+    from prover.devices.opened import ProvingDevice
+    from prover.formats.proof import Proof
     from prover.r1cs import R1CS
 
 ptau = typer.Typer(no_args_is_help=True, add_completion=False, help="Make powers of tau (development only).")
@@ -91,19 +95,40 @@ def prove(
     wtns: Annotated[Path, typer.Option(help="The witness.")],
     proof: Annotated[Path, typer.Option(help="The proof to write, as JSON.")],
     public: Annotated[Path, typer.Option(help="The public inputs to write, as JSON.")],
+    device: Annotated[
+        str | None,
+        typer.Option(envvar="GELAP_DEVICE", help="auto, cuda, cuda:N or cpu. Default: auto.", show_default=False),
+    ] = None,
 ) -> None:
     """Prove a witness with a proving key; the proof is verified before it is written."""
     with collection_paused(), reported_errors():
+        from prover.devices.opened import open_device
         from prover.formats.proof import write_proof, write_public
         from prover.formats.wtns import read_wtns
         from prover.groth16 import prove as groth16
         from prover.limbs import from_limbs
 
         witness = read_wtns(wtns)
-        key = groth16.ProvingKey.load(zkey)
-        made = groth16.prove(key, witness)
-        write_public(public, from_limbs(witness[1 : key.n_public + 1]))
+        _, owner = open_device(device)
+        if owner is None:
+            key = groth16.ProvingKey.load(zkey)
+            made, n_public = groth16.prove(key, witness), key.n_public
+        else:
+            with owner:
+                made, n_public = _prove_on_device(owner, zkey, witness)
+        write_public(public, from_limbs(witness[1 : n_public + 1]))
         write_proof(proof, made)
+
+
+def _prove_on_device(owner: "ProvingDevice", zkey: Path, witness: "np.ndarray") -> "tuple[Proof, int]":
+    """The proof, and the number of public inputs."""
+    from prover.devices.choice import fallback_to_cpu
+    from prover.formats.zkey import read_zkey
+    from prover.groth16.cuda import CpuFallback, DeviceProver
+
+    fallback = CpuFallback(zkey).prove if fallback_to_cpu() else None
+    prover = DeviceProver(owner, read_zkey(zkey), fallback, batch=1)
+    return prover.prove(witness), prover.n_public
 
 
 def verify(

@@ -15,12 +15,14 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
+from threading import Lock
 
 import numpy as np
 
 from protocol.field import R
 from prover.devices.opened import ProvingDevice
 from prover.errors import DeviceError, DeviceOutOfMemory, ProverError
+from prover.formats.files import AnyPath
 from prover.formats.proof import Proof
 from prover.formats.verification_key import VerificationKey
 from prover.formats.zkey import ZKey
@@ -29,7 +31,7 @@ from prover.groth16.batches import BatchedProofs, Outcome, check
 from prover.groth16.finish_cuda import unpack_proofs
 from prover.groth16.key_cuda import DeviceKey, key_bases, key_shape
 from prover.groth16.memory_cuda import MemoryPlan, plan_memory
-from prover.groth16.prove import check_witness
+from prover.groth16.prove import ProvingKey, check_witness, prove
 from prover.groth16.verify import Verifier
 from prover.kernels.cuda.device import Device
 from prover.limbs import from_limbs
@@ -159,3 +161,19 @@ class DeviceProver:
 
 def _upload(device: Device, zkey: ZKey, bases: dict[str, np.ndarray], plan: MemoryPlan) -> Batches:
     return Batches(device, DeviceKey.upload(device, zkey, bases, plan), plan.batch)
+
+
+class CpuFallback:
+    """Proves on the CPU with a key that is read when it is first needed."""
+
+    def __init__(self, zkey_path: AnyPath) -> None:
+        self._path = zkey_path
+        self._key: ProvingKey | None = None
+        self._lock = Lock()
+
+    def prove(self, witness: np.ndarray) -> Proof:
+        """As `prover.groth16.prove.prove`, and raises FormatError when the key cannot be read."""
+        with self._lock:
+            if self._key is None:
+                self._key = ProvingKey.load(self._path)
+        return prove(self._key, witness)

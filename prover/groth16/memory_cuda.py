@@ -18,8 +18,8 @@ _MATRIX_ENTRY = 4 + ELEMENT
 _FINISH = 2048
 # Twiddles of the transforms' passes, and what every array is rounded up to.
 _SMALL_TABLES = 1 << 20
-# Of the memory that is left, for the workspace of the sums; the rest is for bases and tables.
-_WORKSPACE_SHARE = 4
+# Of the memory that is left, for the workspace of the sums; the rest is for bases and tables. More where it must be.
+_WORKSPACE_SHARES = (0.25, 0.5, 0.75, 0.9)
 # Proofs of small circuits are batched up to here; a larger domain fills a GPU with fewer proofs.
 MOST_PROOFS = 64
 _ENOUGH_ELEMENTS = 1 << 21
@@ -107,10 +107,23 @@ def plan_memory(shape: KeyShape, available: int, multiprocessors: int, batch: in
 
 
 def _plan(shape: KeyShape, available: int, multiprocessors: int, batch: int) -> MemoryPlan | None:
+    """The plan with the most tables for batches of this size, resident if that is possible."""
+    streamed = None
+    for share in _WORKSPACE_SHARES:
+        plan = _plan_with(shape, available, multiprocessors, batch, share)
+        if plan is not None and not plan.streamed:
+            return plan
+        streamed = streamed or plan
+    return streamed
+
+
+def _plan_with(
+    shape: KeyShape, available: int, multiprocessors: int, batch: int, workspace_share: float
+) -> MemoryPlan | None:
     rest = available - shape.key_bytes - shape.batch_bytes(batch)
     if rest <= 0:
         return None
-    workspace = rest // _WORKSPACE_SHARE
+    workspace = int(rest * workspace_share)
     tables = _shares(shape, rest - workspace)
     sums = {}
     try:
