@@ -14,7 +14,9 @@ struct ProductSum {
   }
 
   INLINE void add_product(const Fr& a, const Fr& b) {
-    add_wide_product(t, a.limb, b.limb);
+    uint32_t product[2 * LIMBS];
+    wide_product(product, a.limb, b.limb);
+    add_limbs<2 * LIMBS>(t, t, product);
     // A product is below 0.19 * 2^256 p, so its upper half added to one below p is below 2p.
     subtract_modulus<FrParameters>(t + LIMBS, t + LIMBS);
   }

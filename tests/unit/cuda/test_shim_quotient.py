@@ -47,7 +47,7 @@ def _compute(device_quotient: DeviceQuotient, witnesses: list[np.ndarray]) -> np
 @pytest.mark.parametrize("batch", [1, 3, 8])
 def test_a_batch_agrees_with_the_cpu_proof_by_proof(log_n, batch):
     source = random.Random(log_n)
-    n_wires, n = 90, 1 << log_n
+    n_wires, n = LONG_ROW + 60, 1 << log_n
     lengths = [source.choice([0, 1, 1, 1, 2, 5]) for _ in range(n)]
     lengths[0], lengths[-1] = LONG_ROW + 40, LONG_ROW
     a, _ = _matrix(lengths, n_wires, source)
