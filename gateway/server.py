@@ -28,6 +28,7 @@ from gateway.service import ProverService
 from gateway.tenants import OpenDoor, Register, TenantLimits
 from gateway.tls import Tls, TlsFiles, require_tls_or_loopback
 from gateway.validation import MAX_REQUEST_BYTES
+from gelap.logs import where
 from proto import prover_pb2, prover_pb2_grpc
 from worker import queue
 from worker.connection import connect_or_explain
@@ -208,7 +209,11 @@ async def _repeated(seconds: float, action: Callable[[], Awaitable[None]]) -> As
 
     async def repeat() -> None:
         while True:
-            await action()
+            try:
+                await action()
+            except Exception as error:
+                # The next time may go well; without this nobody would look after lost jobs any more.
+                log.error("background work failed", exception=type(error).__name__, where=where(error))
             await asyncio.sleep(seconds)
 
     task = asyncio.create_task(repeat())

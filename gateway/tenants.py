@@ -22,6 +22,7 @@ from worker.errors import (
 
 MAX_KEY_CHARACTERS = 256
 _SCHEME = "bearer "
+_UNKNOWN = "nobody knows this API key: it may be mistyped or revoked"
 _SCRIPTS = Path(__file__).parent / "scripts"
 
 
@@ -78,10 +79,13 @@ class Register:
         self._admit = load_script(client, "admit")
 
     def admit(self, key: str) -> Caller:
+        if not is_registered_key(key):
+            # Redis need not be asked about what `gelap apikey add` never makes.
+            raise UnauthenticatedError(_UNKNOWN)
         defaults = self._defaults
         answer = self._admit(args=[digest_of(key), defaults.rate, defaults.burst, defaults.quota])
         if answer[0] == b"unknown":
-            raise UnauthenticatedError("nobody knows this API key: it may be mistyped or revoked")
+            raise UnauthenticatedError(_UNKNOWN)
         if answer[0] == b"limited":
             seconds = int(answer[1]) / 1000
             raise RateLimitedError(f"too many calls with this API key: try again in {seconds:.3f} s", seconds)

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from chain.proving import SPEND_CIRCUIT
-from proto.client import ProofResult, ProverClient
+from proto.base import ClusterClient
 from proto.errors import ProverClientError
+from proto.results import ProofResult
 from wallet.errors import ProvingError
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ DEFAULT_TIMEOUT = 120.0
 
 
 class RemoteProver:
-    """Proofs from a cluster, over gRPC.
+    """Proofs from a cluster, over gRPC or REST.
 
     What the cluster learns of a spend: the notes it consumes and makes (token, amounts, owners, blindings), their place
     in the tree, their nullifying keys, the public key A and a signature for exactly this spend. With that it can tell
@@ -27,7 +28,7 @@ class RemoteProver:
     sealed to the cluster's key: pin its fingerprint in the client, or the gateway could read them too.
     """
 
-    def __init__(self, client: ProverClient, timeout: float = DEFAULT_TIMEOUT) -> None:
+    def __init__(self, client: ClusterClient, timeout: float = DEFAULT_TIMEOUT) -> None:
         """`timeout` bounds each proof, in seconds."""
         self._client = client
         self._timeout = timeout

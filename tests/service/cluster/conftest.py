@@ -165,7 +165,7 @@ def running(redis_url, key_dir, tmp_path_factory):
     redis.Redis.from_url(redis_url).flushdb()
     cluster = Cluster(redis_url, key_dir, tmp_path_factory.mktemp("cluster"))
     try:
-        cluster.gateway()
+        cluster.gateway("--metrics-address", "127.0.0.1:0")
         cluster.worker()
         yield cluster
     finally:

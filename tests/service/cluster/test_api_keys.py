@@ -8,6 +8,7 @@ import time
 
 import grpc
 import pytest
+import redis
 from google.rpc import error_details_pb2, status_pb2
 
 from gateway.apikeys import KeyRegister
@@ -152,6 +153,20 @@ def test_a_call_takes_as_many_redis_commands_with_a_thousand_tenants_as_with_one
         client.hset("gelap:tenants", str(number), str(number))
     assert commands(first.key) == alone
     assert sum(alone.values()) <= 8
+
+
+def test_a_full_redis_keeps_nobody_from_their_jobs(keys, door, client):
+    """Only new jobs are refused then: to ask for a job, or to cancel it, one has to be let in."""
+    key = keys.add("acme", rate=1000).key
+    used = client.info("memory")["used_memory"]
+    client.config_set("maxmemory", used // 2)
+    try:
+        with pytest.raises(redis.exceptions.OutOfMemoryError):
+            client.set("something", "new")
+        for _ in range(3):
+            assert door.admit(key).name == "acme"
+    finally:
+        client.config_set("maxmemory", 0)
 
 
 def test_an_open_door_makes_nobody_anothers_tenant(keys, client, redis_url):

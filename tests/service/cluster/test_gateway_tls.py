@@ -206,7 +206,9 @@ SETUPS = {
     "a certificate without a key": (["--tls-cert", "x.pem"], "both a certificate and its key"),
     "a client CA without a certificate": (["--tls-client-ca", "x.pem"], "both a certificate and its key"),
     "no such file": (["--tls-cert", "x.pem", "--tls-key", "x.key"], "No such file"),
-    "an address that is none": (["--address", "127.0.0.1:0", "--http-address", "nowhere", "--plaintext"], "no address to listen on"),
+    "an address that is none": (
+        ["--address", "127.0.0.1:0", "--http-address", "nowhere", "--plaintext"], "no address to listen on",
+    ),
 }  # fmt: skip
 
 

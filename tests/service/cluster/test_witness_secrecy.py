@@ -9,9 +9,12 @@ from urllib.parse import urlsplit
 
 import pytest
 import redis
+import requests
 
 from proto import errors
 from protocol.field import R
+from worker.jobs import JobStore
+from worker.manifest import read_manifest
 
 # No number that comes up by chance.
 CANARY = 0x5EC2E75EC2E75EC2E75EC2E75EC2E75EC2E75EC200
@@ -73,16 +76,20 @@ ENDS = {
 }
 
 
+@pytest.mark.parametrize("interface", ["gRPC", "REST"])
 @pytest.mark.parametrize("end", ENDS)
-def test_no_trace_of_a_witness_in_redis_or_in_any_log(running, end):
-    canary = CANARY + list(ENDS).index(end)
+def test_no_trace_of_a_witness_in_redis_or_in_any_log(running, end, interface):
+    canary = CANARY + 2 * list(ENDS).index(end) + (interface == "REST")
     public = canary**2 % R
     changes, failure = ENDS[end]
     inputs = {"square": public, "root": canary, "pause": 200} | changes(canary)
     redis_client = redis.Redis.from_url(running.redis_url)
+    open_client = {"gRPC": running.client, "REST": running.rest_client}[interface]
+    # Wrong proofs stop a circuit.
+    JobStore(redis_client).reset_breaker(read_manifest(running.key_dir)["square"].verification_key_digest)
     tap = Wiretap(running.redis_url)
     kept = []
-    with running.client("the-API-key-of-alice") as caller:
+    with open_client("the-API-key-of-alice") as caller:
         job = caller.submit("square", [public], inputs)
         for _ in caller.watch(job.id):
             kept.append(everything_kept(redis_client))
@@ -91,7 +98,9 @@ def test_no_trace_of_a_witness_in_redis_or_in_any_log(running, end):
                 caller.prove("square", [public], inputs)
             assert not any(spelling in str(caught.value).encode() for spelling in spellings(canary))
     said, logged = tap.finish(redis_client), running.logs().encode()
-    for place, content in {"said": said, "kept": b"\n".join(kept), "logged": logged}.items():
+    counted = requests.get(f"http://{running.listening('metrics_port')}/metrics", timeout=10).content
+    assert b"gelap_gateway_calls_total" in counted
+    for place, content in {"said": said, "kept": b"\n".join(kept), "logged": logged, "counted": counted}.items():
         for spelling in spellings(canary):
             assert spelling not in content, place
         assert b"the-API-key-of-alice" not in content, place
