@@ -5,6 +5,23 @@ namespace {
 
 INLINE size_t thread_index() { return (size_t)blockIdx.x * blockDim.x + threadIdx.x; }
 
+// Each operation is compiled on its own: all of G2's in one kernel would keep the compiler busy for half a minute.
+#define SEPARATE(name, expression)                                    \
+  template <class T, class... Rest>                                   \
+  NOINLINE auto separate_##name(const T& x, const Rest&... rest) {    \
+    return expression(x, rest...);                                    \
+  }
+SEPARATE(add, add)
+SEPARATE(mul, mul)
+SEPARATE(square, square)
+SEPARATE(mul_add, mul_add)
+SEPARATE(mul_sub, mul_sub)
+SEPARATE(add_mixed, add_mixed)
+SEPARATE(double_point, double_point)
+SEPARATE(to_affine, to_affine)
+SEPARATE(equal_points, equal_points)
+SEPARATE(to_montgomery, to_montgomery)
+
 enum FieldOperation {
   OP_ADD, OP_SUB, OP_MUL, OP_NEG, OP_DOUBLED, OP_SQUARE, OP_INVERSE, OP_TO_MONTGOMERY, OP_FROM_MONTGOMERY, OP_MUL_ADD,
   OP_MUL_SUB, OP_IS_ZERO, OP_EQUAL, OP_ONE,
@@ -22,17 +39,17 @@ INLINE void field_operation(uint32_t operation, void* out, const void* a, const 
   const F x = load<F>(a, i), y = load<F>(b, i);
   F r = F::zero();
   switch (operation) {
-    case OP_ADD: r = add(x, y); break;
+    case OP_ADD: r = separate_add(x, y); break;
     case OP_SUB: r = sub(x, y); break;
-    case OP_MUL: r = mul(x, y); break;
+    case OP_MUL: r = separate_mul(x, y); break;
     case OP_NEG: r = neg(x); break;
     case OP_DOUBLED: r = doubled(x); break;
-    case OP_SQUARE: r = square(x); break;
+    case OP_SQUARE: r = separate_square(x); break;
     case OP_INVERSE: r = inverse(x); break;
-    case OP_TO_MONTGOMERY: r = to_montgomery(x); break;
+    case OP_TO_MONTGOMERY: r = separate_to_montgomery(x); break;
     case OP_FROM_MONTGOMERY: r = from_montgomery(x); break;
-    case OP_MUL_ADD: r = mul_add(x, y, y, y); break;
-    case OP_MUL_SUB: r = mul_sub(x, y, x, x); break;
+    case OP_MUL_ADD: r = separate_mul_add(x, y, y, y); break;
+    case OP_MUL_SUB: r = separate_mul_sub(x, y, x, x); break;
     case OP_IS_ZERO: r = flag<F>(is_zero(x)); break;
     case OP_EQUAL: r = flag<F>(equal(x, y)); break;
     case OP_ONE: r = F::one(); break;
@@ -54,19 +71,19 @@ INLINE void point_operation(uint32_t operation, void* out, const void* a, const 
   const Affine<F> z = load<Affine<F>>(affine, i);
   Xyzz<F> r = Xyzz<F>::infinity();
   switch (operation) {
-    case POINT_ADD: r = add(x, load<Xyzz<F>>(b, i)); break;
-    case POINT_ADD_MIXED: r = add_mixed(x, z); break;
-    case POINT_DOUBLE: r = double_point(x); break;
-    case POINT_DOUBLE_AFFINE: r = double_point(z); break;
+    case POINT_ADD: r = separate_add(x, load<Xyzz<F>>(b, i)); break;
+    case POINT_ADD_MIXED: r = separate_add_mixed(x, z); break;
+    case POINT_DOUBLE: r = separate_double_point(x); break;
+    case POINT_DOUBLE_AFFINE: r = separate_double_point(z); break;
     case POINT_NEGATE: r = negate(x); break;
     case POINT_NEGATE_AFFINE: r = to_xyzz(negate(z)); break;
     case POINT_TO_XYZZ: r = to_xyzz(z); break;
     case POINT_TO_AFFINE: {
-      const Affine<F> p = to_affine(x);
+      const Affine<F> p = separate_to_affine(x);
       r.x = p.x, r.y = p.y;
       break;
     }
-    case POINT_EQUAL: r.x = flag<F>(equal_points(x, load<Xyzz<F>>(b, i))); break;
+    case POINT_EQUAL: r.x = flag<F>(separate_equal_points(x, load<Xyzz<F>>(b, i))); break;
     case POINT_IS_INFINITY: r.x = flag<F>(is_infinity(x)), r.y = flag<F>(is_infinity(z)); break;
   }
   store(out, i, r);
