@@ -33,9 +33,9 @@ __all__ = ["G1", "G2", "DeviceBases", "Scalars", "Workspace", "msm", "prepare", 
 
 _SORT = "msm_sort"
 _WARP = 32
-# Points whose multiples are computed in one launch, and those that share an inversion.
-_TABLE_ROWS = 1 << 17
-_SHARED_INVERSION = 16
+# Points whose multiples are computed in one launch, and those that share an inversion, a thread's.
+_TABLE_ROWS = 1 << 18
+_SHARED_INVERSION = 8
 
 
 @dataclass(frozen=True)
@@ -156,11 +156,9 @@ def _make_tables(device: Device, bases: np.ndarray, plan: CudaPlan) -> Array:
     if plan.tables > 1:
         scratch = device.empty((rows, 2 * plan.group.words), np.uint64)
         kernel = device.kernel(plan.group.unit, "msm_next_table")
-        lanes = plan.multiprocessors * plan.group.threads
         for start in range(count, plan.tables * count, count):
             for first in range(start, start + count, rows):
                 here = min(rows, start + count - first)
-                share = max(1, min(_SHARED_INVERSION, here // lanes))
                 args = [
                     table[first - count : first - count + here],
                     table[first : first + here],
@@ -168,7 +166,7 @@ def _make_tables(device: Device, bases: np.ndarray, plan: CudaPlan) -> Array:
                     np.uint32(plan.table_doublings),
                     scratch,
                 ]
-                device.launch(kernel, _blocks(-(-here // share), THREADS), THREADS, args)
+                device.launch(kernel, _blocks(here, _SHARED_INVERSION * _WARP), _WARP, args)
     device.synchronize()
     return table
 

@@ -20,7 +20,7 @@ the multiplications at the 61 G/s that the clock, 64 integer multiply-adds a cyc
     G1 2^20              20        13    13.6 M     0.5 M   124 + 14              2.3 ms   0.9 GB      0.2 GB
     G1 2^22              20        13    54.5 M     0.5 M   496 + 14              8.4 ms   3.5 GB      0.5 GB
     G2 2^15, 64 proofs   15        17    35.7 M     1.0 M   998 + 84             17.7 ms    71 MB      0.6 GB
-    G2 2^20              20        13    13.6 M     0.5 M   382 + 42              6.9 ms   1.7 GB      0.3 GB
+    G2 2^20              19        14    14.7 M     0.3 M   411 + 21              7.1 ms   1.9 GB      0.2 GB
 
 Sorting comes on top: an atomic, a rank written and read and an index written and read for each entry, assumed at 0.06
 ns. A witness is mostly bits and small numbers: their entries lie in the lowest windows, and zeros have none.
@@ -66,7 +66,7 @@ _ALIGNMENT = 256
 
 @dataclass(frozen=True)
 class Group:
-    """words: uint64 words of an affine point; mixed, full: multiplications of an addition; threads: a multiprocessor's."""
+    """words: uint64 words of an affine point; mixed, full: multiplications of an addition; threads a multiprocessor."""
 
     name: str
     words: int
