@@ -76,7 +76,7 @@ class Engine:
         from prover.groth16.cuda import CpuFallback, DeviceProver
 
         fallback = CpuFallback(zkey_path).prove if fallback_to_cpu() else None
-        return cls(circuit, DeviceProver(device, read_zkey(zkey_path), fallback, batch))
+        return cls(circuit, DeviceProver(device, read_zkey(zkey_path), fallback, batch, circuit))
 
     @property
     def circuit_name(self) -> str:
@@ -135,6 +135,21 @@ class Engine:
             return [self._outcome(witness) for witness in witnesses]
         outcomes = self._key.prove_many(witnesses)
         return [self._second_look(*each) for each in zip(witnesses, outcomes, strict=True)]
+
+    def prove_statements(self, statements: Sequence[Mapping[str, Any]]) -> "list[Proof | ProverError]":
+        """For each statement's inputs a proof that was verified, or the error that `solve` or `prove` would raise.
+
+        On a device the witnesses are computed there, beside the proofs of the batch before.
+        """
+        if not isinstance(self._key, ProvingKey):
+            return self._key.prove_statements(statements)
+        return [self._outcome_of(inputs) for inputs in statements]
+
+    def _outcome_of(self, inputs: Mapping[str, Any]) -> "Proof | ProverError":
+        try:
+            return self.prove(self.solve(inputs))
+        except ProverError as error:
+            return error
 
     def _outcome(self, witness: np.ndarray) -> "Proof | ProverError":
         try:

@@ -6,7 +6,7 @@ as short as the batch. What is queued for a size and a slot is the same every ti
 small circuits are bound by launches otherwise.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ import numpy as np
 from protocol.field import R
 from prover.groth16.finish_cuda import Finish, halves
 from prover.groth16.key_cuda import EXTRA_ROWS, SUMS, DeviceKey
+from prover.groth16.statements_cuda import DeviceStatements
 from prover.kernels.cuda.device import Array, Device, Graph
 from prover.limbs import to_limbs
 from prover.msm.cuda import Workspace
@@ -91,31 +92,50 @@ class Batches:
 
         At most SLOTS batches may be begun and not taken.
         """
+        return self._begin(len(witnesses), blindings, lambda number, rows: self._send(number, rows, witnesses))
+
+    def begin_statements(
+        self, statements: DeviceStatements, inputs: Sequence[np.ndarray], blindings: Blindings
+    ) -> "Begun":
+        """As `begin`, for statements by their inputs: uint64 (n_inputs, 4), plain."""
+        return self._begin(
+            len(inputs),
+            blindings,
+            lambda number, rows: statements.compute(number, inputs, rows.shape[1], rows),
+        )
+
+    def _begin(self, count: int, blindings: Blindings, arrive: Callable[[int, Array], Array | None]) -> "Begun":
+        """arrive: queue what writes the witnesses to rows, uint32 (n_vars, size, 8), and return what became of them."""
         device, wires = self._device, self._key.n_vars
         number = self._next
         slot = self._slots[number]
         self._next = (number + 1) % SLOTS
-        size = min(self.most, 1 << (len(witnesses) - 1).bit_length())
-        host = front(slot.host_arriving, size, wires)
-        for place in range(size):
-            # Places without a witness of their own prove the last one again; nobody looks at the result.
-            host[place] = witnesses[min(place, len(witnesses) - 1)].view(np.uint32)
+        # Places without a proof of their own prove the last one again; nobody looks at the result.
+        size = min(self.most, 1 << (count - 1).bit_length())
         host_blindings, host_halves = self._blindings(slot, blindings, size)
         with device.stream(ARRIVING):
             rows = front(slot.rows, wires + EXTRA_ROWS, size)
+            failures = arrive(number, rows[1 : wires + 1])
             for row, values in zip((0, wires + 1, wires + 2), host_blindings, strict=True):
                 device.upload_async(rows[row], values)
             device.upload_async(front(slot.halves, size, 4), host_halves)
-            arriving = front(slot.arriving, size, wires)
-            device.upload_async(arriving, host)
-            arguments = (arriving, rows[1 : wires + 1], np.uint32(wires), np.uint32(size))
-            device.launch(self._interleave, -(-wires * size // _BLOCK), _BLOCK, arguments)
             arrived = device.record()
         with device.stream(PROVING):
             device.wait(arrived)
             self._prove(number, size)
             proved = device.record()
-        return Begun(device, slot.finish.proofs[: len(witnesses)], proved)
+        return Begun(device, slot.finish.proofs[:count], proved, failures)
+
+    def _send(self, number: int, rows: Array, witnesses: Sequence[np.ndarray]) -> None:
+        device, slot = self._device, self._slots[number]
+        wires, size = rows.shape[:2]
+        host = front(slot.host_arriving, size, wires)
+        for place in range(size):
+            host[place] = witnesses[min(place, len(witnesses) - 1)].view(np.uint32)
+        arriving = front(slot.arriving, size, wires)
+        device.upload_async(arriving, host)
+        arguments = (arriving, rows, np.uint32(wires), np.uint32(size))
+        device.launch(self._interleave, -(-wires * size // _BLOCK), _BLOCK, arguments)
 
     def _blindings(self, slot: _Slot, blindings: Blindings, size: int) -> tuple[np.ndarray, np.ndarray]:
         """Fill the slot's host arrays; places without a proof of their own get zeros."""
@@ -152,14 +172,19 @@ class Batches:
 
 @dataclass(frozen=True)
 class Begun:
-    """A batch on its way."""
+    """A batch on its way. failures: of statements, see DeviceStatements."""
 
     device: Device
     proofs: Array
     proved: Any
+    failures: Array | None
 
-    def take(self) -> np.ndarray:
-        """Wait for the proofs: uint64 (count, 32), see `finish_cuda.unpack_proofs`. Errors of launches appear here."""
+    def take(self) -> tuple[np.ndarray, np.ndarray | None]:
+        """Wait for the proofs: uint64 (count, 32), see `finish_cuda.unpack_proofs`, and the failures if any.
+
+        Errors of launches appear here.
+        """
         with self.device.stream(LEAVING):
             self.device.wait(self.proved)
-            return self.device.download(self.proofs)
+            failures = None if self.failures is None else self.device.download(self.failures)
+            return self.device.download(self.proofs), failures

@@ -19,9 +19,9 @@ Job = TypeVar("Job")
 # A proof that was verified, or why there is none.
 Outcome = Proof | ProverError
 
-# Prove batches, one after another; hand over the proofs of each, in order, before the next one's are handed over.
-# Raises DeviceError, and then what was handed over counts.
-MakeBatches = Callable[[Sequence[Sequence[Job]], Callable[[Sequence[Proof]], None]], None]
+# Prove batches, one after another, and hand over what became of each before the next one's is handed over: proofs that
+# were not verified yet, or errors, in order. Raises DeviceError, and then what was handed over counts.
+MakeBatches = Callable[[Sequence[Sequence[Job]], Callable[[Sequence[Outcome]], None]], None]
 
 
 def invalid_proof() -> InvalidProofError:
@@ -56,7 +56,7 @@ class BatchedProofs(Generic[Job]):
         self,
         size: int,
         make: MakeBatches[Job],
-        check: Callable[[Sequence[Job], Sequence[Proof]], list[Outcome]],
+        check: Callable[[Sequence[Job], Sequence[Outcome]], list[Outcome]],
         pool: Executor,
         fallback: Callable[[Job], Proof] | None = None,
     ) -> None:
@@ -77,9 +77,9 @@ class BatchedProofs(Generic[Job]):
             batches = [rest[start : start + self.size] for start in range(0, len(rest), self.size)]
             done = 0
 
-            def hand_over(proofs: Sequence[Proof], batches: Sequence[Sequence[Job]] = batches) -> None:
+            def hand_over(made: Sequence[Outcome], batches: Sequence[Sequence[Job]] = batches) -> None:
                 nonlocal done
-                checked.append(self._pool.submit(self._check, batches[done], proofs))
+                checked.append(self._pool.submit(self._check, batches[done], made))
                 done += 1
 
             try:

@@ -12,16 +12,19 @@ the CPU before it leaves, many by one equation, beside the next batch's work on 
 import os
 import secrets
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from itertools import count
 from threading import Lock
+from typing import Any, TypeVar
 
 import numpy as np
 
 from protocol.field import R
+from prover.circuit.compile import Circuit
 from prover.devices.opened import ProvingDevice
-from prover.errors import DeviceError, DeviceOutOfMemory, ProverError
+from prover.errors import DeviceError, DeviceLost, DeviceOutOfMemory, InputError, ProverError
 from prover.formats.files import AnyPath
 from prover.formats.proof import Proof
 from prover.formats.verification_key import VerificationKey
@@ -32,9 +35,14 @@ from prover.groth16.finish_cuda import unpack_proofs
 from prover.groth16.key_cuda import DeviceKey, key_bases, key_shape
 from prover.groth16.memory_cuda import MemoryPlan, plan_memory
 from prover.groth16.prove import ProvingKey, check_witness, prove
+from prover.groth16.statements_cuda import DeviceStatements
 from prover.groth16.verify import Verifier
 from prover.kernels.cuda.device import Device
-from prover.limbs import from_limbs
+from prover.limbs import from_limbs, to_limbs
+from prover.witness.cpu import solve
+from prover.witness.inputs import flatten_inputs
+
+Item = TypeVar("Item")
 
 # Verifying takes a thread under a millisecond a proof; two keep up with a GPU and leave the other CPUs to witnesses.
 _VERIFIERS = 2
@@ -44,6 +52,17 @@ _numbers = count()
 
 def _random_blinding() -> tuple[int, int]:
     return secrets.randbelow(R), secrets.randbelow(R)
+
+
+@dataclass(frozen=True, eq=False)
+class _Job:
+    """values: a witness, uint64 (n_vars, 4), or a statement's inputs, uint64 (n_inputs, 4); both secret. public: its
+    public inputs; statement: the inputs by name, None for a witness.
+    """
+
+    values: np.ndarray
+    public: list[int]
+    statement: Mapping[str, Any] | None = None
 
 
 class DeviceProver:
@@ -58,20 +77,23 @@ class DeviceProver:
         zkey: ZKey,
         fallback: Callable[[np.ndarray], Proof] | None = None,
         batch: int | None = None,
+        circuit: Circuit | None = None,
     ) -> None:
         """fallback: proves a witness without the device when that fails; None where it should be an error. batch: the
-        most proofs at once; default what fills a GPU.
+        most proofs at once; default what fills a GPU. circuit: the key's, for `prove_statements`.
         """
         self.verifier = Verifier(VerificationKey.from_zkey(zkey))
         self.n_vars = zkey.n_vars
         self.n_public = zkey.n_public
         self.fallback = fallback
         self.blinding = _random_blinding
+        self._circuit = circuit
         self._owner = owner
         self._name = f"proving key {next(_numbers)}"
         bases = key_bases(zkey)
         shape = key_shape(zkey, bases)
         self._on_device: Batches | None = None
+        self._statements: DeviceStatements | None = None
         while self._on_device is None:
             self.plan = plan_memory(shape, owner.budget.free, owner.device.multiprocessors, batch)
             owner.budget.reserve(self._name, self.plan.total)
@@ -85,7 +107,9 @@ class DeviceProver:
                     raise
                 batch = self.plan.batch // 2
         self._pool = ThreadPoolExecutor(min(_VERIFIERS, os.cpu_count() or 1), thread_name_prefix="verify")
-        self._batches = BatchedProofs(self.plan.batch, self._make, self._check, self._pool, fallback)
+        self._batches = BatchedProofs(
+            self.plan.batch, self._make, self._check, self._pool, None if fallback is None else self._without_device
+        )
 
     @property
     def verification_key(self) -> VerificationKey:
@@ -95,6 +119,11 @@ class DeviceProver:
     def batch(self) -> int:
         """Proofs made at once: what a caller should gather. Shrinks when the device ran out of memory."""
         return self._batches.size
+
+    @property
+    def lost(self) -> DeviceLost | None:
+        """Why the device is not asked any more, if so."""
+        return self._batches.lost
 
     def prove(self, witness: np.ndarray) -> Proof:
         """As `prover.groth16.prove.prove`, and raises DeviceError when neither device nor fallback made a proof."""
@@ -109,58 +138,120 @@ class DeviceProver:
         KeyMismatchError: the witness is not one of this circuit; InvalidProofError: its proof does not verify;
         DeviceError: the device failed and there is no fallback.
         """
-        refused: dict[int, ProverError] = {}
-        for place, witness in enumerate(witnesses):
+        return self._prove_each(witnesses, self._witness_job)
+
+    def prove_statements(self, statements: Sequence[Mapping[str, Any]]) -> list[Outcome]:
+        """As `prove_many`, for statements by their inputs, whose witnesses the device computes and checks.
+
+        InputError: inputs that are missing, unknown, misshapen or out of range; UnsatisfiedError: there is no proof.
+        """
+        return self._prove_each(statements, self._statement_job)
+
+    def _prove_each(self, items: Sequence[Item], job_of: Callable[[Item], _Job]) -> list[Outcome]:
+        jobs: list[_Job | ProverError] = []
+        for item in items:
             try:
-                check_witness(self.n_vars, witness)
+                jobs.append(job_of(item))
             except ProverError as error:
-                refused[place] = error
-        proved = iter(self._batches.prove([each for place, each in enumerate(witnesses) if place not in refused]))
-        return [refused[place] if place in refused else next(proved) for place in range(len(witnesses))]
+                jobs.append(error)
+        proved = iter(self._batches.prove([job for job in jobs if isinstance(job, _Job)]))
+        return [next(proved) if isinstance(job, _Job) else job for job in jobs]
+
+    def _witness_job(self, witness: np.ndarray) -> _Job:
+        check_witness(self.n_vars, witness)
+        return _Job(np.ascontiguousarray(witness), from_limbs(witness[1 : self.n_public + 1]))
+
+    def _statement_job(self, inputs: Mapping[str, Any]) -> _Job:
+        if self._circuit is None:
+            raise InputError("this prover knows no circuit: give it witnesses")
+        flat = flatten_inputs(self._circuit, inputs)
+        # The public inputs are the first, as they are the first wires.
+        return _Job(to_limbs(flat), flat[: self.n_public], inputs)
 
     def warm_up(self, witness: np.ndarray) -> None:
         """Load kernels and capture what is launched, for single proofs and for full batches; a few proofs' time.
 
         witness: any of the right form, the proofs made of it are dropped.
         """
+        job = self._witness_job(witness)
         for size in {1, self.batch}:
             for _ in range(2):
-                self._owner.run(self._keep_busy, [[witness] * size] * SLOTS, lambda proofs: None)
+                self._owner.run(self._keep_busy, [[job] * size] * SLOTS, lambda proofs: None)
 
     def close(self) -> None:
         """Give the device's memory back; proofs in hand are finished first. Afterwards only the fallback proves."""
         self._owner.run(self._forget)
         self._pool.shutdown()
         self._owner.budget.release(self._name)
+        self._owner.budget.release(self._statements_name)
 
     def _forget(self) -> None:
-        self._on_device = None
+        self._on_device = self._statements = None
         self._owner.device.free_unused()
 
-    def _check(self, witnesses: Sequence[np.ndarray], proofs: Sequence[Proof]) -> list[Outcome]:
-        public = (from_limbs(witness[1 : self.n_public + 1]) for witness in witnesses)
-        return check(self.verifier, list(zip(public, proofs, strict=True)))
+    def _check(self, jobs: Sequence[_Job], made: Sequence[Outcome]) -> list[Outcome]:
+        """Verify the proofs among what was made."""
+        proofs = [(job.public, each) for job, each in zip(jobs, made, strict=True) if isinstance(each, Proof)]
+        checked = iter(check(self.verifier, proofs))
+        return [next(checked) if isinstance(each, Proof) else each for each in made]
 
-    def _make(self, batches: Sequence[Sequence[np.ndarray]], hand_over: Callable[[Sequence[Proof]], None]) -> None:
+    def _without_device(self, job: _Job) -> Proof:
+        assert self.fallback is not None
+        if job.statement is None:
+            return self.fallback(job.values)
+        assert self._circuit is not None
+        return self.fallback(solve(self._circuit, job.statement)[0])
+
+    def _make(self, batches: Sequence[Sequence[_Job]], hand_over: Callable[[Sequence[Outcome]], None]) -> None:
         self._owner.run(self._keep_busy, batches, hand_over)
 
-    def _keep_busy(self, batches: Sequence[Sequence[np.ndarray]], hand_over: Callable[[Sequence[Proof]], None]) -> None:
+    def _keep_busy(self, batches: Sequence[Sequence[_Job]], hand_over: Callable[[Sequence[Outcome]], None]) -> None:
         """Prove on the device's thread; a batch is begun before the one before it is waited for."""
-        if self._on_device is None:
-            raise DeviceError("this proving key was taken off its device")
         begun: deque[Begun] = deque()
         try:
-            for witnesses in batches:
-                begun.append(self._on_device.begin(witnesses, [self.blinding() for _ in witnesses]))
+            for jobs in batches:
+                begun.append(self._begin(jobs))
                 if len(begun) == SLOTS:
-                    hand_over(unpack_proofs(begun.popleft().take()))
+                    hand_over(self._take(begun.popleft()))
         finally:
             while begun:
-                hand_over(unpack_proofs(begun.popleft().take()))
+                hand_over(self._take(begun.popleft()))
+
+    def _begin(self, jobs: Sequence[_Job]) -> Begun:
+        if self._on_device is None:
+            raise DeviceError("this proving key was taken off its device")
+        values = [job.values for job in jobs]
+        blindings = [self.blinding() for _ in jobs]
+        if jobs[0].statement is None:
+            return self._on_device.begin(values, blindings)
+        if self._statements is None:
+            self._statements = self._make_statements()
+        return self._on_device.begin_statements(self._statements, values, blindings)
+
+    @property
+    def _statements_name(self) -> str:
+        return f"witnesses of {self._name}"
+
+    def _make_statements(self) -> DeviceStatements:
+        """What computing witnesses needs, when that is first asked for."""
+        assert self._circuit is not None
+        most = self.plan.batch
+        self._owner.budget.reserve(self._statements_name, DeviceStatements.bytes_needed(self._circuit, most))
+        return DeviceStatements(self._owner.device, self._circuit, most, SLOTS)
+
+    def _take(self, begun: Begun) -> list[Outcome]:
+        points, failures = begun.take()
+        proofs: list[Outcome] = list(unpack_proofs(points))
+        if failures is None or self._statements is None:
+            return proofs
+        wrong = self._statements.outcomes(failures)
+        return [error or proof for proof, error in zip(proofs, wrong, strict=False)]
 
 
 def _upload(device: Device, zkey: ZKey, bases: dict[str, np.ndarray], plan: MemoryPlan) -> Batches:
-    return Batches(device, DeviceKey.upload(device, zkey, bases, plan), plan.batch)
+    key = DeviceKey.upload(device, zkey, bases, plan)
+    device.free_unused()
+    return Batches(device, key, plan.batch)
 
 
 class CpuFallback:

@@ -15,10 +15,12 @@ from prover.engine import Engine
 from prover.errors import (
     DeviceLost,
     DeviceOutOfMemory,
+    InputError,
     InvalidProofError,
     KeyMismatchError,
     UnsatisfiedError,
 )
+from prover.formats.proof import Proof
 from prover.formats.zkey import write_zkey
 from prover.groth16 import cuda
 from prover.groth16 import prove as cpu
@@ -272,7 +274,7 @@ def product_zkey(tmp_path_factory):
 def engine(owner, product_zkey):
     circuit, zkey, _ = product_zkey
     key = ProvingKey.from_zkey(zkey)
-    prover = DeviceProver(owner, zkey, lambda witness: prove(key, witness), batch=4)
+    prover = DeviceProver(owner, zkey, lambda witness: prove(key, witness), batch=4, circuit=circuit)
     yield Engine(circuit, prover)
     prover.close()
 
@@ -301,6 +303,58 @@ def test_a_wrong_proof_of_a_true_witness_is_made_again_on_the_cpu(engine, monkey
     monkeypatch.setattr(cuda, "unpack_proofs", lambda points: real(np.roll(points, 8, axis=1)))
     witness = engine.solve({"result": 35, "left": 5, "right": 7})
     assert engine.verify([35], engine.prove(witness))
+
+
+def product(result: int, left: int, right: int) -> dict[str, int]:
+    return {"result": result, "left": left, "right": right}
+
+
+def test_statements_are_proved_with_witnesses_that_the_device_computes(owner, product_zkey):
+    circuit, zkey, _ = product_zkey
+    prover = DeviceProver(owner, zkey, batch=4, circuit=circuit)
+    statements = [product(left * 3, left, 3) for left in range(1, 12)]
+    outcomes = prover.prove_statements(statements)
+    assert prover.verifier.verify_batch(
+        [([statement["result"]], proof) for statement, proof in zip(statements, outcomes, strict=True)]
+    )
+    used = owner.budget.used
+    prover.close()
+    assert used - owner.budget.used > prover.plan.total
+
+
+def test_what_is_wrong_with_a_statement_is_told_in_its_place(owner, product_zkey):
+    circuit, zkey, _ = product_zkey
+    prover = DeviceProver(owner, zkey, batch=8, circuit=circuit)
+    outcomes = prover.prove_statements(
+        [product(36, 5, 7), product(35, 5, 7), product(35, 5, R), {"result": 1}, product(0, 0, 7)]
+    )
+    kinds = [type(outcome) for outcome in outcomes]
+    assert kinds == [UnsatisfiedError, Proof, InputError, InputError, UnsatisfiedError]
+    assert str(outcomes[0]).startswith("product: the inputs cannot be proved; false at")
+    assert prover.verifier.verify([35], outcomes[1])
+    prover.close()
+
+
+@pytest.mark.parametrize("fallback", [True, False])
+def test_statements_go_to_the_cpu_when_the_device_is_lost(failing, product_zkey, fallback):
+    circuit, zkey, _ = product_zkey
+    key = ProvingKey.from_zkey(zkey)
+    on_cpu = (lambda witness: prove(key, witness)) if fallback else None
+    prover = DeviceProver(failing, zkey, on_cpu, batch=2, circuit=circuit)
+    failing.device.failure = DeviceLost("gone")
+    outcomes = prover.prove_statements([product(35, 5, 7), product(36, 5, 7)])
+    kinds = [type(outcome) for outcome in outcomes]
+    assert kinds == ([Proof, UnsatisfiedError] if fallback else [DeviceLost, DeviceLost])
+    assert isinstance(prover.lost, DeviceLost)
+
+
+def test_an_engine_proves_statements_on_either_side(engine, product_zkey):
+    circuit, zkey, _ = product_zkey
+    on_cpu = Engine(circuit, ProvingKey.from_zkey(zkey))
+    for each in (engine, on_cpu):
+        proof, error = each.prove_statements([product(35, 5, 7), product(36, 5, 7)])
+        assert each.verify([35], proof)
+        assert isinstance(error, UnsatisfiedError)
 
 
 def test_an_engine_on_the_cpu_proves_many_too(product_zkey):
