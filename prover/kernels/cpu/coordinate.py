@@ -54,16 +54,15 @@ class _QuadraticExtension:
     def _karatsuba(self, builder, a, b):
         (a0, a1), (b0, b1) = self._parts(builder, a), self._parts(builder, b)
         low, high = FQ.mul(builder, a0, b0), FQ.mul(builder, a1, b1)
-        cross = FQ.mul(builder, FQ.add(builder, a0, a1), FQ.add(builder, b0, b1))
+        cross = FQ.mul(builder, FQ.add_for_product(builder, a0, a1), FQ.add_for_product(builder, b0, b1))
         imaginary = FQ.sub(builder, FQ.sub(builder, cross, low), high)
         return self._pair(builder, FQ.sub(builder, low, high), imaginary)
 
     def _complex_square(self, builder, a):
-        """(a0 + a1 i)^2 = (a0 + a1)(a0 - a1) + 2 a0 a1 i"""
+        """(a0 + a1 i)^2 = (a0 + a1)(a0 - a1) + (2 a0) a1 i"""
         a0, a1 = self._parts(builder, a)
-        real = FQ.mul(builder, FQ.add(builder, a0, a1), FQ.sub(builder, a0, a1))
-        product = FQ.mul(builder, a0, a1)
-        return self._pair(builder, real, FQ.add(builder, product, product))
+        real = FQ.mul(builder, FQ.add_for_product(builder, a0, a1), FQ.sub(builder, a0, a1))
+        return self._pair(builder, real, FQ.mul(builder, FQ.add_for_product(builder, a0, a0), a1))
 
     def equal(self, builder, a, b):
         (a0, a1), (b0, b1) = self._parts(builder, a), self._parts(builder, b)
