@@ -1,12 +1,15 @@
 """F_r and F_q as kernels see them: the laws of a field, against Python integers."""
 
+import random
+
+import numba
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from protocol.field import Q, R
-from prover.kernels.cpu import field, kernel
+from prover.kernels.cpu import emit, field, intrinsic, kernel
 
 MONT = 1 << 256
 
@@ -36,6 +39,17 @@ def _fq_all(a, b):
 @kernel
 def _predicates(a, b):
     return field.equal(a, b), field.is_zero(a)
+
+
+def _multiplication(name: str, modulus: int, two_chains: bool):
+    """A kernel that multiplies in one form, whichever the other kernels of this CPU use."""
+    emitted = emit.PrimeField(name, modulus, two_chains)
+
+    @intrinsic
+    def multiply(typing_context, a, b):
+        return field.ELEMENT(a, b), lambda context, builder, signature, arguments: emitted.mul(builder, *arguments)
+
+    return numba.njit(lambda a, b: multiply(a, b))
 
 
 FIELDS = {"fr": (R, _fr_all), "fq": (Q, _fq_all)}
@@ -78,6 +92,30 @@ def test_operations_agree_with_integers(name, data):
     modulus, operations = FIELDS[name]
     elements = st.integers(0, modulus - 1)
     _check(modulus, operations, data.draw(elements), data.draw(elements))
+
+
+@pytest.mark.parametrize(
+    "two_chains",
+    [
+        False,
+        pytest.param(
+            True,
+            marks=pytest.mark.skipif(not emit.has_two_carry_chains(), reason="this CPU has no MULX, ADCX and ADOX"),
+        ),
+    ],
+)
+@pytest.mark.parametrize("modulus", [Q, R])
+def test_both_forms_of_multiplication_agree_with_integers(modulus, two_chains):
+    """Also for factors up to twice the modulus, as the arithmetic of F_q2 uses them."""
+    multiply = _multiplication(f"test_{two_chains}_{modulus % 1000}", modulus, two_chains)
+    source = random.Random(3)
+    factors = [*_edges(modulus), modulus, modulus + 1, 2 * modulus - 1, 2 * modulus - 2]
+    factors += [modulus + edge for edge in _edges(modulus)]
+    pairs = [(a, b) for a in factors for b in factors]
+    pairs += [(source.randrange(2 * modulus), source.randrange(2 * modulus)) for _ in range(5000)]
+    for a, b in pairs:
+        product = _value(multiply(field.limb_tuple(a), field.limb_tuple(b)))
+        assert product == a * b * pow(MONT, -1, modulus) % modulus
 
 
 def test_equality_looks_at_every_limb():

@@ -5,9 +5,9 @@ the modulus) before and after every operation.
 
 Multiplication is Montgomery's with R = 2^256, in the interleaved ("CIOS") form of Koc, Acar and Kaliski, "Analyzing and
 comparing Montgomery multiplication algorithms" (1996). The modulus leaves two bits of the top limb free, so the running
-value never needs a fifth limb. On x86 with the MULX and ADX instructions (2014 and later) it is written in them, since
-compilers do not keep two chains of carries apart. It is a function of its own that LLVM may not inline: a call costs nothing measurable
-beside 20 ns of arithmetic, and inlining hundreds of copies would take a compiler minutes.
+value never needs a fifth limb. On x86 with MULX, ADCX and ADOX (since 2014) it is written in these instructions, as
+compilers do not keep two chains of carries apart. It is a function of its own that LLVM may not inline: a call costs
+nothing measurable beside 20 ns of arithmetic, and inlining hundreds of copies would take a compiler minutes.
 """
 
 from collections.abc import Callable
