@@ -200,18 +200,25 @@ def _read_coefficients(file: SectionFile, n_vars: int, domain_size: int) -> tupl
     matrix = words[:, 0]
     if np.any(matrix > 1):
         raise file.error("section 4 holds a coefficient of a matrix other than A and B")
-    a, b = (_read_matrix(file, words.take(np.flatnonzero(matrix == i), axis=0), n_vars, domain_size) for i in range(2))
+    a, b = (_read_matrix(file, words, np.flatnonzero(matrix == i), n_vars, domain_size) for i in range(2))
     return a, b
 
 
-def _read_matrix(file: SectionFile, records: np.ndarray, n_vars: int, domain_size: int) -> SparseMatrix:
-    """The matrix with these entries, uint32 (nnz, 11): see `_COEFFICIENT`."""
-    row, wire, value = (np.ascontiguousarray(records[:, words]) for words in (1, 2, slice(3, None)))
+def _read_matrix(
+    file: SectionFile, records: np.ndarray, chosen: np.ndarray, n_vars: int, domain_size: int
+) -> SparseMatrix:
+    """The matrix whose entries are the `chosen` ones of `records`, uint32 (n, 11): see `_COEFFICIENT`."""
+    row, wire = (np.empty(len(chosen), dtype="<u4") for _ in range(2))
+    value = np.empty((len(chosen), 4), dtype="<u8")
+    # Piece by piece, so that little memory is touched besides.
+    for start in range(0, len(chosen), _ROWS_PER_PIECE):
+        piece = slice(start, start + _ROWS_PER_PIECE)
+        entries = records.take(chosen[piece], axis=0)
+        row[piece], wire[piece], value.view("<u4")[piece] = entries[:, 1], entries[:, 2], entries[:, 3:]
     if np.any(row >= domain_size):
         raise file.error("section 4 holds a coefficient of a row outside the domain")
     if np.any(wire >= n_vars):
         raise file.error("section 4 holds a coefficient of a wire that does not exist")
-    value = value.view("<u8")
     if first_not_below(value, R) is not None:
         raise file.error("section 4 holds a coefficient outside the field")
     return from_entries(row, wire, value, domain_size)
