@@ -43,9 +43,8 @@ class DeviceWitness:
         schedule = make_schedule(circuit.program)
         self.n_wires = schedule.n_wires
         self.n_inputs = circuit.program.n_inputs
-        self.n_rows = schedule.n_rows
-        """Rows of the array that `compute` works in: the wires, then scratch."""
-        self._n_steps = schedule.n_steps
+        self.n_scratch = max(1, schedule.n_rows - schedule.n_wires)
+        """Rows of the array that `compute` works in."""
         self._program = [
             device.upload(schedule.step_ptr),
             np.uint32(schedule.n_steps),
@@ -78,41 +77,41 @@ class DeviceWitness:
 
     def bytes_per_proof(self) -> int:
         """Device memory of the arrays that `compute` takes, for each proof of a batch."""
-        return 32 * (self.n_rows + self.n_inputs) + 8
+        return 32 * (self.n_wires + self.n_scratch + self.n_inputs) + 8
 
-    def compute(self, inputs: Array, rows: Array, failures: Array, check: bool = True) -> None:
+    def compute(self, inputs: Array, witness: Array, scratch: Array, failures: Array, check: bool = True) -> None:
         """Queue the witnesses of a batch; nothing is allocated, so the sequence can be captured.
 
-        inputs: uint32 (n_inputs, batch, 8), plain; secret. rows, written: uint32 (n_rows, batch, 8); the first n_wires
-        rows are the witness afterwards, plain and canonical; secret. failures, written: uint32 (2, batch), see
+        inputs: uint32 (n_inputs, batch, 8), plain; secret. witness, written: uint32 (n_wires, batch, 8), plain and
+        canonical; secret. scratch, overwritten: uint32 (n_scratch, batch, 8). failures, written: uint32 (2, batch), see
         `outcomes`; without `check` constraints are taken for granted.
         """
         batch = inputs.shape[1]
-        if inputs.shape != (self.n_inputs, batch, 8) or rows.shape != (self.n_rows, batch, 8):
-            raise ValueError(f"a batch has {self.n_inputs} rows of inputs and {self.n_rows} rows to work in")
-        if failures.shape != (2, batch):
-            raise ValueError("failures are two rows, one number a proof")
+        if inputs.shape != (self.n_inputs, batch, 8) or witness.shape != (self.n_wires, batch, 8):
+            raise ValueError(f"a batch has {self.n_inputs} rows of inputs and {self.n_wires} wires")
+        if scratch.shape != (self.n_scratch, batch, 8) or failures.shape != (2, batch):
+            raise ValueError(f"scratch has {self.n_scratch} rows, and failures are two, one number a proof")
         count = np.uint32(batch)
         self._device.fill_zero(failures)
         self._launch(
             "witness_inputs",
             (self.n_inputs + 1) * batch,
-            [rows, failures[0], inputs, np.uint32(self.n_inputs), count],
+            [witness, failures[0], inputs, np.uint32(self.n_inputs), count],
         )
         proofs = proofs_of_a_block(batch)
         self._device.launch(
             self._device.kernel(_UNIT, "witness_run"),
             -(-batch // proofs),
             max(_WARP, proofs * WORKERS),
-            [rows, count, np.uint32(proofs), *self._program],
+            [witness, scratch, np.uint32(self.n_wires), count, np.uint32(proofs), *self._program],
         )
-        self._launch("witness_plain", self.n_wires * batch, [rows, np.uint32(self.n_wires * batch)])
+        self._launch("witness_plain", self.n_wires * batch, [witness, np.uint32(self.n_wires * batch)])
         if check:
             for name, n_constraints, lanes, order in self._checks:
                 self._launch(
                     name,
                     n_constraints * batch * lanes,
-                    [failures[1], count, order, np.uint32(n_constraints), *self._matrices, rows],
+                    [failures[1], count, order, np.uint32(n_constraints), *self._matrices, witness],
                 )
 
     def outcomes(self, failures: np.ndarray) -> list[ProverError | None]:
@@ -147,11 +146,12 @@ class DeviceWitness:
                 flat[:, place] = to_limbs(flatten_inputs(self._circuit, mapping))
             except InputError as error:
                 wrong[place] = error
-        rows = self._device.empty((self.n_rows, batch, 8), np.uint32)
+        witness = self._device.empty((self.n_wires, batch, 8), np.uint32)
+        scratch = self._device.empty((self.n_scratch, batch, 8), np.uint32)
         failures = self._device.empty((2, batch), np.uint32)
-        self.compute(self._device.upload(flat.view(np.uint32)), rows, failures)
+        self.compute(self._device.upload(flat.view(np.uint32)), witness, scratch, failures)
         found = self.outcomes(self._device.download(failures))
-        return rows[: self.n_wires], [wrong.get(place, each) for place, each in enumerate(found)]
+        return witness, [wrong.get(place, each) for place, each in enumerate(found)]
 
     def solve(self, inputs: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> np.ndarray:
         """As `prover.witness.cpu.solve`: uint64 (batch, n_wires, 4), plain; raises the first statement's error."""

@@ -7,8 +7,8 @@
 //   witness_check_long  the same for rows with many entries, a warp for each row and proof
 //   witness_montgomery  plain -> Montgomery form, in place, for tables
 //
-// `rows` is (n_rows, batch) elements: the threads of a warp are neighbouring proofs, read the same instruction and
-// neighbouring elements. What is wrong is reported for each proof as 2^32 - 1 - the number of the first input or
+// `witness` is (n_wires, batch) elements: the threads of a warp are neighbouring proofs, read the same instruction and
+// neighbouring elements. Rows from n_wires on are those of `scratch`. What is wrong is reported for each proof as 2^32 - 1 - the number of the first input or
 // constraint, 0 if nothing is: never a value.
 #include "inverse.cuh"
 #include "sparse.cuh"
@@ -21,30 +21,37 @@ constexpr uint32_t COEFFICIENT_ONE = 0, COEFFICIENT_MINUS_ONE = 1;
 INLINE void report(uint32_t* failure, uint32_t number) { atomicMax(failure, 0xffffffffu - number); }
 
 extern "C" __global__ void __launch_bounds__(256)
-    witness_inputs(uint32_t* rows, uint32_t* input_failures, const uint32_t* inputs, uint32_t n_inputs,
+    witness_inputs(uint32_t* witness, uint32_t* input_failures, const uint32_t* inputs, uint32_t n_inputs,
                    uint32_t batch) {
   const uint32_t thread = blockIdx.x * blockDim.x + threadIdx.x;
   if (thread >= (n_inputs + 1) * batch) return;
   const uint32_t row = thread / batch, proof = thread % batch;
   if (row == 0) {
-    store(rows, thread, Fr::one());
+    store(witness, thread, Fr::one());
     return;
   }
   const Fr plain = load<Fr>(inputs, thread - batch);
   Fr reduced;
   subtract_modulus<FrParameters>(reduced.limb, plain.limb);
   if (!equal(reduced, plain)) report(input_failures + proof, row - 1);
-  store(rows, thread, to_montgomery(plain));
+  store(witness, thread, to_montgomery(plain));
 }
 
 // What a thread needs to evaluate linear combinations for its proof.
 struct Machine {
-  const uint32_t* rows;
+  uint32_t* witness;
+  uint32_t* scratch;
+  uint32_t n_wires;
   const uint2* terms;
   const uint32_t* constants;
   uint32_t batch, proof;
 
-  INLINE Fr value(uint32_t row) const { return load<Fr>(rows, (size_t)row * batch + proof); }
+  INLINE uint32_t* row(uint32_t number) const {
+    return number < n_wires ? witness + (size_t)number * batch * LIMBS
+                            : scratch + (size_t)(number - n_wires) * batch * LIMBS;
+  }
+
+  INLINE Fr value(uint32_t number) const { return load<Fr>(row(number), proof); }
 
   // The sum of terms first .. first + count - 1.
   INLINE Fr combination(uint32_t first, uint32_t count) const {
@@ -89,12 +96,12 @@ struct Machine {
 // A block takes `proofs` proofs and has as many threads for each as fit into it: thread w * proofs + i is worker w of
 // proof i. The operations of a step are read one step ahead.
 extern "C" __global__ void __launch_bounds__(256)
-    witness_run(uint32_t* rows, uint32_t batch, uint32_t proofs, const uint32_t* step_ptr, uint32_t n_steps,
+    witness_run(uint32_t* witness, uint32_t* scratch, uint32_t n_wires, uint32_t batch, uint32_t proofs, const uint32_t* step_ptr, uint32_t n_steps,
                 const uint4* operations, const uint2* terms, const uint32_t* constants) {
   const uint32_t worker = threadIdx.x / proofs, workers = blockDim.x / proofs;
   const uint32_t proof = blockIdx.x * proofs + threadIdx.x % proofs;
   const bool works = proof < batch && worker < workers;
-  const Machine machine{rows, terms, constants, batch, proof};
+  const Machine machine{witness, scratch, n_wires, terms, constants, batch, proof};
   uint32_t start = 0, end = step_ptr[n_steps ? 1 : 0];
   uint4 operation = worker < end ? operations[worker] : make_uint4(0, 0, 0, 0);
 #pragma unroll 1
@@ -105,16 +112,16 @@ extern "C" __global__ void __launch_bounds__(256)
 #pragma unroll 1
     for (uint32_t number = start + worker; number < end && works; number += workers) {
       if (number != start + worker) operation = operations[number];
-      store(rows, (size_t)operation.y * batch + proof, machine.result(operation));
+      store(machine.row(operation.y), proof, machine.result(operation));
     }
     __syncthreads();
     start = end, end = next_end, operation = next;
   }
 }
 
-extern "C" __global__ void __launch_bounds__(256) witness_plain(uint32_t* rows, uint32_t count) {
+extern "C" __global__ void __launch_bounds__(256) witness_plain(uint32_t* witness, uint32_t count) {
   const uint32_t thread = blockIdx.x * blockDim.x + threadIdx.x;
-  if (thread < count) store(rows, thread, from_montgomery(load<Fr>(rows, thread)));
+  if (thread < count) store(witness, thread, from_montgomery(load<Fr>(witness, thread)));
 }
 
 extern "C" __global__ void __launch_bounds__(256) witness_montgomery(uint32_t* values, uint32_t count) {

@@ -32,14 +32,21 @@ def _solver(name: str, made: dict[str, DeviceWitness] = {}) -> DeviceWitness:  #
     return made[name]
 
 
+def _arrays(solver: DeviceWitness, batch: int) -> list[np.ndarray]:
+    """Witness, scratch and failures."""
+    return [
+        DEVICE.empty(shape, np.uint32)
+        for shape in ((solver.n_wires, batch, 8), (solver.n_scratch, batch, 8), (2, batch))
+    ]
+
+
 def _execute(solver: DeviceWitness, inputs: np.ndarray, check: bool = False) -> tuple[np.ndarray, np.ndarray]:
     """inputs: uint64 (batch, n_inputs, 4). Returns witnesses, uint64 (batch, n_wires, 4), and failures."""
     batch = len(inputs)
-    rows = DEVICE.empty((solver.n_rows, batch, 8), np.uint32)
-    failures = DEVICE.empty((2, batch), np.uint32)
+    witness, scratch, failures = _arrays(solver, batch)
     on_device = DEVICE.upload(np.ascontiguousarray(inputs.transpose(1, 0, 2)).view(np.uint32))
-    solver.compute(on_device, rows, failures, check)
-    witnesses = DEVICE.download(rows[: solver.n_wires]).view(np.uint64)
+    solver.compute(on_device, witness, scratch, failures, check)
+    witnesses = DEVICE.download(witness).view(np.uint64)
     return np.ascontiguousarray(witnesses.transpose(1, 0, 2)), DEVICE.download(failures)
 
 
@@ -203,13 +210,13 @@ def test_the_sequence_can_be_captured_and_run_again():
     circuit = _long_sums()
     solver = DeviceWitness(DEVICE, circuit)
     inputs = DEVICE.zeros((solver.n_inputs, 2, 8), np.uint32)
-    rows, failures = DEVICE.empty((solver.n_rows, 2, 8), np.uint32), DEVICE.empty((2, 2), np.uint32)
-    graph = DEVICE.capture(lambda: solver.compute(inputs, rows, failures))
+    witness, scratch, failures = _arrays(solver, 2)
+    graph = DEVICE.capture(lambda: solver.compute(inputs, witness, scratch, failures))
     for seed in (1, 2):
         values = _random_inputs(circuit, 2, seed)
         DEVICE.copy(inputs, np.ascontiguousarray(values.transpose(1, 0, 2)).view(np.uint32))
         graph.launch()
-        found = DEVICE.download(rows[: solver.n_wires]).view(np.uint64).transpose(1, 0, 2)
+        found = DEVICE.download(witness).view(np.uint64).transpose(1, 0, 2)
         assert np.array_equal(found, cpu.execute(circuit, values))
 
 
@@ -217,7 +224,8 @@ def test_memory_is_counted():
     before = DEVICE.memory()[0]
     solver = DeviceWitness(DEVICE, _inverses(5))
     assert before - DEVICE.memory()[0] == solver.nbytes
-    assert solver.bytes_per_proof() == 32 * (solver.n_rows + 5) + 8
+    arrays = [DEVICE.zeros((solver.n_inputs, 3, 8), np.uint32), *_arrays(solver, 3)]
+    assert sum(array.nbytes for array in arrays) == 3 * solver.bytes_per_proof()
 
 
 def test_no_statement_is_an_empty_batch():
@@ -226,11 +234,14 @@ def test_no_statement_is_an_empty_batch():
 
 def test_arrays_of_another_shape_are_errors():
     solver = DeviceWitness(DEVICE, _inverses(2))
-    inputs, rows = DEVICE.zeros((2, 1, 8), np.uint32), DEVICE.zeros((solver.n_rows, 1, 8), np.uint32)
+    inputs = DEVICE.zeros((2, 1, 8), np.uint32)
+    witness, scratch, failures = _arrays(solver, 1)
     with pytest.raises(ValueError, match="rows of inputs"):
-        solver.compute(inputs[:1], rows, DEVICE.zeros((2, 1), np.uint32))
-    with pytest.raises(ValueError, match="failures"):
-        solver.compute(inputs, rows, DEVICE.zeros((2, 3), np.uint32))
+        solver.compute(inputs[:1], witness, scratch, failures)
+    with pytest.raises(ValueError, match="rows of inputs"):
+        solver.compute(inputs, witness[1:], scratch, failures)
+    with pytest.raises(ValueError, match="scratch"):
+        solver.compute(inputs, witness, _arrays(solver, 2)[1], failures)
 
 
 @pytest.mark.parametrize(("batch", "proofs"), [(1, 1), (2, 2), (3, 4), (31, 32), (32, 32), (1000, 32)])
