@@ -209,6 +209,7 @@ def _fetch_proving_key(server: _Server, entry: _Entry, part: Path, progress: Pro
     """Complete `part`. What an earlier try has left of it is kept, unless the whole turns out to be wrong."""
     name, wanted = entry.checked.name, entry.checked.zkey_sha256.hex()
     breaks = 0
+    told = -1
     with open(part, "ab+") as file:
         digest = _digest_so_far(file)
         while True:
@@ -227,7 +228,7 @@ def _fetch_proving_key(server: _Server, entry: _Entry, part: Path, progress: Pro
                         file.write(piece)
                         digest.update(piece)
                         breaks = 0
-                        progress(f"fetching {name}", file.tell() >> 20, total >> 20)
+                        told = _tell(progress, name, file.tell(), total, told)
                     if not total or file.tell() >= total:
                         break
             except requests.RequestException as error:
@@ -243,6 +244,14 @@ def _fetch_proving_key(server: _Server, entry: _Entry, part: Path, progress: Pro
             f"what the server has as the proving key of {name} has the SHA-256 {digest.hexdigest()}, not {wanted}: "
             "ask the cluster's operator; nothing was kept"
         )
+
+
+def _tell(progress: Progress, name: str, done: int, total: int, told: int) -> int:
+    """Report at every twentieth, so that what is no terminal gets few lines; `told` is the one reported last."""
+    twentieth = 20 * done // total if total else 0
+    if twentieth != told:
+        progress(f"fetching {name}", done >> 20, total >> 20)
+    return twentieth
 
 
 def _digest_so_far(file: Any) -> Any:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
+import structlog
 import typer
 
 from gelap.logs import LogLevel, configure_logs
@@ -25,6 +26,13 @@ def worker(
         typer.Option(
             envvar="GELAP_CLUSTER_KEY_FILE",
             help="The X25519 private key that all workers of the cluster share (PEM, mode 600); made if absent.",
+        ),
+    ] = None,
+    keys_url: Annotated[
+        str | None,
+        typer.Option(
+            envvar="GELAP_KEYS_URL",
+            help="Fetch the proving keys from this gateway, or manifest.json, first: see `gelap keys fetch`.",
         ),
     ] = None,
     concurrency: Annotated[
@@ -77,7 +85,8 @@ def worker(
         from worker.service import WorkerConfig, serve
 
         is_fake = fake.wanted()
-
+        if keys_url:
+            _fetch_keys(keys_url, settings.api_key, key_dir or settings.keys)
         config = WorkerConfig(
             redis_url=redis_url,
             key_dir=key_dir or settings.keys,
@@ -92,6 +101,23 @@ def worker(
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(2) from None
     raise typer.Exit(status)
+
+
+def _fetch_keys(url: str, api_key: str | None, directory: Path) -> None:
+    from gelap.key_fetch import KeyFetchError, Source, fetch_keys
+
+    log = structlog.get_logger("gelap.worker")
+    try:
+        names = fetch_keys(
+            Source(url, api_key),
+            directory,
+            [],
+            None,
+            lambda activity, done, total: log.info("getting ready", activity=activity, done=done, total=total),
+        )
+    except KeyFetchError as error:
+        raise ConfigurationError(str(error)) from None
+    log.info("proving keys are there", circuits=names, directory=str(directory))
 
 
 def _load_circuits(entries: Mapping[str, CircuitEntry]) -> Mapping[str, LoadedCircuit]:

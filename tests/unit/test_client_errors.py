@@ -1,4 +1,6 @@
-"""What grpc raises becomes one of the client's errors, whatever the status."""
+"""What grpc raises, and what HTTP answers, becomes one of the client's errors, whatever the status."""
+
+import json
 
 import grpc
 import pytest
@@ -63,3 +65,45 @@ def test_an_api_key_that_cannot_travel_is_refused(api_key):
 def test_a_pin_that_is_no_fingerprint_is_refused(pin):
     with pytest.raises(errors.PinnedKeyError, match="64 hexadecimal digits"):
         ProverClient("127.0.0.1:1", "key", pin)
+
+
+def test_a_problem_of_the_gateway_is_told_as_over_grpc():
+    content = json.dumps(
+        {
+            "detail": "the queue is full",
+            "name": "queue-full",
+            "code": "RESOURCE_EXHAUSTED",
+            "retry": True,
+            "retry_after_ms": 1500,
+            "job": "the job",
+        }
+    )
+    error = errors.from_problem(429, content.encode(), "https://host")
+    assert type(error) is errors.BusyError
+    assert (str(error), error.name, error.retry, error.retry_after, error.job_id) == (
+        "the queue is full",
+        "queue-full",
+        True,
+        1.5,
+        "the job",
+    )
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "again"),
+    [
+        (302, errors.RefusedError, False),
+        (401, errors.UnauthenticatedError, False),
+        (404, errors.RefusedError, False),
+        (407, errors.UnreachableError, True),
+        (429, errors.BusyError, True),
+        (500, errors.ProvingFailedError, False),
+        (502, errors.UnreachableError, True),
+        (504, errors.TimedOutError, True),
+    ],
+)
+@pytest.mark.parametrize("content", [b"", b"<html>", b"[]", b"{}", b'{"code": "NO_SUCH_CODE"}', b"\xff", b"null"])
+def test_what_something_between_answers_is_one_of_the_clients_errors_too(status, kind, again, content):
+    error = errors.from_problem(status, content, "https://host")
+    assert (type(error), error.retry) == (kind, again)
+    assert str(status) in str(error)

@@ -102,10 +102,10 @@ class Cluster:
         self.processes = []
         self.latest_gateway = None
 
-    def start(self, *command, name):
+    def start(self, *command, name, **variables):
         log_file = self.folder / f"{name}-{len(self.processes)}.log"
         environment = {name: value for name, value in os.environ.items() if not name.startswith("GELAP_")}
-        environment |= {"GELAP_REDIS_URL": self.redis_url, "GELAP_CACHE_DIR": str(self.folder)}
+        environment |= {"GELAP_REDIS_URL": self.redis_url, "GELAP_CACHE_DIR": str(self.folder), **variables}
         with log_file.open("wb") as output:
             process = subprocess.Popen(
                 [sys.executable, *map(str, command)], stdout=output, stderr=subprocess.STDOUT, env=environment

@@ -153,6 +153,22 @@ def test_keys_are_fetched_from_a_gateway_by_the_command(cluster, keys, client, r
     assert (ours / "square.zkey").stat().st_mtime_ns == before, "what is there is not fetched again"
 
 
+def test_a_worker_fetches_its_keys_from_a_gateway(cluster, keys, tmp_path):
+    cluster.key_dir = keys
+    cluster.gateway()
+    ours = tmp_path / "ours"
+    variables = {"GELAP_KEYS_URL": cluster.url, "GELAP_KEY_DIR": str(ours), "GELAP_API_KEY": "worker"}
+    fake = {"GELAP_DEVICE": "fake", "GELAP_ALLOW_FAKE": "1"}
+    worker = cluster.start("-m", "gelap.cli", "worker", name="worker", **variables, **fake)
+    worker.wait_for('"worker ready"')
+    assert same_files(ours, keys) == ["other", "square"]
+    nowhere = cluster.start(
+        "-m", "gelap.cli", "worker", name="worker", **fake, **variables | {"GELAP_KEYS_URL": "http://127.0.0.1:9"}
+    )
+    assert nowhere.process.wait(30) == 2
+    assert "error: http://127.0.0.1:9/v1/manifest cannot be fetched" in nowhere.log
+
+
 def test_a_gateway_serves_ranges_of_a_key_by_its_digest(cluster, keys):
     cluster.key_dir = keys
     cluster.gateway()
