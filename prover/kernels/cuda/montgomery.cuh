@@ -84,7 +84,7 @@ INLINE void subtract_modulus(uint32_t* r, const uint32_t* a) {
 
 #if GELAP_USE_CHAINS
 
-// acc[0 .. 2N-1] = sum of a[2j] b 2^(64 j)
+// acc[0 .. 2N-1] = sum of a[2j] b 2^(64 j). In C++ a product of 64 bits costs the compiler more instructions elsewhere.
 template <int N>
 INLINE void products(uint32_t* acc, const uint32_t* a, uint32_t b) {
 #pragma unroll
@@ -94,28 +94,18 @@ INLINE void products(uint32_t* acc, const uint32_t* a, uint32_t b) {
   }
 }
 
-// acc[0 .. 2N-1] += sum of a[2j] b 2^(64 j); the carry flag is the carry out.
+// The same added to acc; the carry out is the new limb acc[2N].
 template <int N>
 INLINE void add_products(uint32_t* acc, const uint32_t* a, uint32_t b) {
-  acc[0] = ptx::mad_lo_cc(a[0], b, acc[0]);
-  acc[1] = ptx::madc_hi_cc(a[0], b, acc[1]);
-#pragma unroll
-  for (int j = 2; j < 2 * N; j += 2) {
-    acc[j] = ptx::madc_lo_cc(a[j], b, acc[j]);
-    acc[j + 1] = ptx::madc_hi_cc(a[j], b, acc[j + 1]);
-  }
+  acc[2 * N] = 0;
+  ptx::add_products<N>(acc, a, b, acc[2 * N]);
 }
 
-// The same where acc[2N-1] does not hold a limb yet: acc[0 .. 2N-2] + ... fits into 2N limbs, so there is no carry out.
+// The same where acc[2N-1] is a new limb. There is no carry out: 2N-1 limbs and the products fit into 2N limbs.
 template <int N>
 INLINE void extend_products(uint32_t* acc, const uint32_t* a, uint32_t b) {
-  if (N > 1) {
-    add_products<(N > 1 ? N - 1 : 1)>(acc, a, b);
-    acc[2 * N - 2] = ptx::madc_lo_cc(a[2 * N - 2], b, acc[2 * N - 2]);
-  } else {
-    acc[0] = ptx::mad_lo_cc(a[0], b, acc[0]);
-  }
-  acc[2 * N - 1] = ptx::madc_hi(a[2 * N - 2], b, 0);
+  acc[2 * N - 1] = 0;
+  ptx::add_products<N>(acc, a, b);
 }
 
 template <class P>
@@ -131,26 +121,17 @@ struct ModulusLimbs {
 template <class P>
 INLINE void clear_lowest(uint32_t* even, uint32_t* odd) {
   const ModulusLimbs<P> p;
-  const uint32_t m = ptx::mul_lo(even[0], P::NEGATIVE_INVERSE);
-  add_products<4>(odd, p.limb + 1, m);
-  add_products<4>(even, p.limb, m);
-  odd[7] = ptx::addc(odd[7], 0);
+  const uint32_t m = even[0] * P::NEGATIVE_INVERSE;
+  ptx::add_products<4>(odd, p.limb + 1, m);
+  ptx::add_products<4>(even, p.limb, m, odd[7]);
 }
 
 // Divide by 2^32, then add a b_i and make the lowest limb zero again. Before, `odd` holds the even positions and its
 // lowest limb is zero; afterwards the roles are as named. No limb overflows: the whole is below 2^32 (a + p + 1).
 template <class P>
 INLINE void next_row(uint32_t* even, uint32_t* odd, const uint32_t* a, uint32_t b) {
-  even[0] = ptx::add_cc(even[0], odd[1]);
-#pragma unroll
-  for (int j = 0; j < LIMBS - 2; j += 2) {
-    odd[j] = ptx::madc_lo_cc(a[j + 1], b, odd[j + 2]);
-    odd[j + 1] = ptx::madc_hi_cc(a[j + 1], b, odd[j + 3]);
-  }
-  odd[6] = ptx::madc_lo_cc(a[7], b, 0);
-  odd[7] = ptx::madc_hi(a[7], b, 0);
-  add_products<4>(even, a, b);
-  odd[7] = ptx::addc(odd[7], 0);
+  ptx::shift_and_add_products(even, odd, a, b);
+  ptx::add_products<4>(even, a, b, odd[7]);
   clear_lowest<P>(even, odd);
 }
 
@@ -191,15 +172,12 @@ INLINE void wide_product(uint32_t* t, const uint32_t* a, const uint32_t* b) {
 #pragma unroll
   for (int i = 1; i < LIMBS; i++) {
     // With b_i at an odd position the odd limbs of a land in even positions.
-    uint32_t* same = i % 2 ? odd + i - 1 : odd + i;
     if (i % 2) {
       extend_products<4>(even + i + 1, a + 1, b[i]);
-      add_products<4>(same, a, b[i]);
-      same[8] = ptx::addc(0, 0);
+      add_products<4>(odd + i - 1, a, b[i]);
     } else {
       add_products<4>(even + i, a, b[i]);
-      even[i + 8] = ptx::addc(0, 0);
-      extend_products<4>(same, a + 1, b[i]);
+      extend_products<4>(odd + i, a + 1, b[i]);
     }
   }
   join_wide(t, even, odd);
@@ -213,23 +191,18 @@ INLINE void wide_square(uint32_t* t, const uint32_t* a) {
   products<3>(even + 2, a + 2, a[0]);
   // i = 1: odd positions 3, 5, 7; even positions 4, 6, 8.
   add_products<3>(odd + 2, a + 2, a[1]);
-  odd[8] = ptx::addc(0, 0);
   extend_products<3>(even + 4, a + 3, a[1]);
   // i = 2: odd 5, 7, 9; even 6, 8.
   extend_products<3>(odd + 4, a + 3, a[2]);
   add_products<2>(even + 6, a + 4, a[2]);
-  even[10] = ptx::addc(0, 0);
   // i = 3: odd 7, 9; even 8, 10.
   add_products<2>(odd + 6, a + 4, a[3]);
-  odd[10] = ptx::addc(0, 0);
   extend_products<2>(even + 8, a + 5, a[3]);
   // i = 4: odd 9, 11; even 10.
   extend_products<2>(odd + 8, a + 5, a[4]);
   add_products<1>(even + 10, a + 6, a[4]);
-  even[12] = ptx::addc(0, 0);
   // i = 5: odd 11; even 12.
   add_products<1>(odd + 10, a + 6, a[5]);
-  odd[12] = ptx::addc(0, 0);
   extend_products<1>(even + 12, a + 7, a[5]);
   // i = 6: odd 13.
   extend_products<1>(odd + 12, a + 7, a[6]);
@@ -256,18 +229,8 @@ INLINE void wide_square(uint32_t* t, const uint32_t* a) {
 template <class P>
 INLINE void next_reduction_row(uint32_t* even, uint32_t* odd) {
   const ModulusLimbs<P> p;
-  even[0] = ptx::add_cc(even[0], odd[1]);
-  // A plain multiplication leaves the flag as it is.
-  const uint32_t m = ptx::mul_lo(even[0], P::NEGATIVE_INVERSE);
-#pragma unroll
-  for (int j = 0; j < LIMBS - 2; j += 2) {
-    odd[j] = ptx::madc_lo_cc(p.limb[j + 1], m, odd[j + 2]);
-    odd[j + 1] = ptx::madc_hi_cc(p.limb[j + 1], m, odd[j + 3]);
-  }
-  odd[6] = ptx::madc_lo_cc(p.limb[7], m, 0);
-  odd[7] = ptx::madc_hi(p.limb[7], m, 0);
-  add_products<4>(even, p.limb, m);
-  odd[7] = ptx::addc(odd[7], 0);
+  const uint32_t m = ptx::shift_and_add_quotient(even, odd, p.limb, P::NEGATIVE_INVERSE);
+  ptx::add_products<4>(even, p.limb, m, odd[7]);
 }
 
 template <class P>
@@ -276,10 +239,9 @@ INLINE void reduce(uint32_t* r, const uint32_t* t) {
   uint32_t even[LIMBS], odd[LIMBS];
 #pragma unroll
   for (int i = 0; i < LIMBS; i++) even[i] = t[i];
-  const uint32_t m = ptx::mul_lo(even[0], P::NEGATIVE_INVERSE);
+  const uint32_t m = even[0] * P::NEGATIVE_INVERSE;
   products<4>(odd, p.limb + 1, m);
-  add_products<4>(even, p.limb, m);
-  odd[7] = ptx::addc(odd[7], 0);
+  ptx::add_products<4>(even, p.limb, m, odd[7]);
 #pragma unroll
   for (int i = 1; i < LIMBS - 1; i += 2) {
     next_reduction_row<P>(odd, even);
