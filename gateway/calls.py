@@ -29,6 +29,7 @@ MAX_WAIT = 3600.0
 SUBMITTED_WAIT = 600.0
 # A change of state is announced; this is for announcements that were lost.
 LOOK_AGAIN = 5.0
+FIRST_LOOK = 0.05
 
 T = TypeVar("T")
 
@@ -147,6 +148,9 @@ class Calls:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + wait
         with self._events.changes(job.id, to_an_end=True) as changed:
+            if not job.state.ended:
+                # Had it ended before anybody listened, a look would tell; most have not, and looking would slow them.
+                await _until(changed, min(wait, FIRST_LOOK))
             while not job.state.ended:
                 changed.clear()
                 job = await asyncio.to_thread(self._cluster.job, job.id, caller.tenant)

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import math
 import socket
 from collections.abc import Iterator
 
@@ -18,9 +19,12 @@ _POLL_SECONDS = 0.02
 
 
 class HttpListener:
-    """Listens inside `async with`; raises ConfigurationError when it cannot. `port` is known then."""
+    """Listens inside `async with`; raises ConfigurationError when it cannot. `port` is known then.
 
-    def __init__(self, app: ASGIApp, address: str, tls: Tls | None = None) -> None:
+    `grace` is how many seconds answers in hand have after a stop; those of callers who do not read are then given up.
+    """
+
+    def __init__(self, app: ASGIApp, address: str, tls: Tls | None = None, grace: float = 1.0) -> None:
         self._address = address
         self._socket = _bind(address)
         self.port: int = self._socket.getsockname()[1]
@@ -35,6 +39,7 @@ class HttpListener:
             server_header=False,
             timeout_keep_alive=_KEEP_ALIVE,
             backlog=_BACKLOG,
+            timeout_graceful_shutdown=math.ceil(grace),
             ssl_context_factory=(lambda *_: tls.context) if tls else None,
         )
         self._server = _Server(config)

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import signal
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -40,6 +41,8 @@ SERVICE = prover_pb2.DESCRIPTOR.services_by_name["Prover"].full_name
 # Threads that wait for Redis on behalf of calls.
 _THREADS = 16
 _REAP_SECONDS = 1.0
+# Python lets another thread run after 5 ms by default: longer than a call to Redis takes.
+_SWITCH_SECONDS = 0.0005
 _LOOK_SECONDS = 1.0
 _FILES_SECONDS = 2.0
 # The last part of a drain: calls that still wait are told that the gateway stops, and have this long to pass it on.
@@ -77,6 +80,7 @@ async def serve(config: GatewayConfig) -> None:
     if config.http_address:
         require_tls_or_loopback(config.http_address, config.tls, config.plaintext, "REST")
     tls = Tls(config.tls) if config.tls else None
+    sys.setswitchinterval(_SWITCH_SECONDS)
     client = connect_or_explain(config.redis_url)
     circuits = Circuits(config.key_dir)
     register = Register(client, config.tenants)
@@ -101,7 +105,8 @@ async def serve(config: GatewayConfig) -> None:
         running.push_async_callback(server.stop, 0)
         listeners = []
         if config.http_address:
-            rest = HttpListener(rest_app(calls, watch.condition), config.http_address, tls)
+            grace = config.drain + _LAST_WORDS
+            rest = HttpListener(rest_app(calls, watch.condition), config.http_address, tls, grace)
             listeners.append(await running.enter_async_context(rest))
         if config.metrics_address:
             probes = HttpListener(probes_app(watch.condition), config.metrics_address)

@@ -3,6 +3,7 @@
 import json
 import shutil
 import signal
+import socket
 import threading
 import time
 
@@ -259,6 +260,26 @@ def test_calls_that_outlast_a_drain_are_told_to_ask_another_gateway(cluster, sto
         assert (error.name, error.retry, error.job_id) == ("gateway-stopping", True, job.id)
     assert "Traceback" not in gateway.log
     until(lambda: store.read(job.id).state.value == "SUCCEEDED")
+
+
+def test_a_caller_who_does_not_read_cannot_hold_up_a_stop(cluster, key_dir, tmp_path):
+    """An answer larger than what the kernel buffers, to a caller who takes none of it."""
+    folder = tmp_path / "keys"
+    shutil.copytree(key_dir, folder)
+    (folder / "square.zkey").write_bytes(bytes(50_000_000))
+    cluster.key_dir = folder
+    gateway = cluster.gateway("--drain", "0.5")
+    host, port = cluster.listening("http_port").split(":")
+    with socket.socket() as lazy:
+        lazy.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        lazy.connect((host, int(port)))
+        lazy.sendall(f"GET /v1/keys/{'0' * 64} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer alice\r\n\r\n".encode())
+        assert lazy.recv(15) == b"HTTP/1.1 200 OK"
+        time.sleep(0.3)
+        started = time.monotonic()
+        gateway.process.send_signal(signal.SIGTERM)
+        assert gateway.process.wait(20) == 0
+        assert time.monotonic() - started < 6
 
 
 def test_two_gateways_on_one_port_say_so(cluster):
