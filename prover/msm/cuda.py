@@ -33,8 +33,8 @@ __all__ = ["G1", "G2", "DeviceBases", "Scalars", "Workspace", "msm", "prepare", 
 
 _SORT = "msm_sort"
 _WARP = 32
-# Points whose multiples are computed in one launch, and those that share an inversion, a thread's.
-_TABLE_ROWS = 1 << 18
+# Points that are copied, and whose multiples are computed, at a time; those that share an inversion, a thread's.
+_TABLE_ROWS = 1 << 17
 _SHARED_INVERSION = 8
 
 
@@ -147,12 +147,15 @@ def prepare(
 
 
 def _make_tables(device: Device, bases: np.ndarray, plan: CudaPlan) -> Array:
-    """uint64 (tables * count, words): the bases, then 2^(table_doublings * j) times the bases for j = 1, 2, ..."""
+    """uint64 (tables * count, words): the bases, then 2^(table_doublings * j) times the bases for j = 1, 2, ...
+
+    Takes memory for twice the bases at most beside the result.
+    """
     count = plan.count
     table = device.empty((plan.tables * count, plan.group.words), np.uint64)
     rows = min(count, _TABLE_ROWS)
-    staged = device.upload(bases)
-    device.copy(table[:count], staged)
+    for first in range(0, count, rows):
+        device.copy(table[first : min(first + rows, count)], device.upload(bases[first : first + rows]))
     if plan.tables > 1:
         scratch = device.empty((rows, 2 * plan.group.words), np.uint64)
         kernel = device.kernel(plan.group.unit, "msm_next_table")

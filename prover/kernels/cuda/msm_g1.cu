@@ -3,6 +3,6 @@
 
 typedef Fq Coordinate;
 // 128 registers a thread: four warps on each of the four schedulers hide both arithmetic and memory latency.
-constexpr int ACCUMULATE_BLOCKS = 4;
+constexpr int LEAST_BLOCKS = 4;
 
 #include "msm_kernels.cuh"

@@ -3,6 +3,6 @@
 
 typedef Fq2 Coordinate;
 // A running sum and a point alone take 96 registers.
-constexpr int ACCUMULATE_BLOCKS = 2;
+constexpr int LEAST_BLOCKS = 2;
 
 #include "msm_kernels.cuh"

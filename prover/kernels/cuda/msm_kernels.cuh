@@ -1,12 +1,12 @@
-// The kernels of msm_points.cuh for one group: a unit defines `Coordinate`, and how many blocks of accumulate should fit
-// on a multiprocessor, before it includes this. Each is explained there.
+// The kernels of msm_points.cuh for one group: a unit defines `Coordinate`, and how many blocks should fit on a
+// multiprocessor, before it includes this. Each is explained there.
 #pragma once
 #include "msm_points.cuh"
 
 constexpr int MSM_THREADS = 128;
 typedef Xyzz<Coordinate> Sum;
 
-extern "C" __global__ void __launch_bounds__(MSM_THREADS, ACCUMULATE_BLOCKS)
+extern "C" __global__ void __launch_bounds__(MSM_THREADS, LEAST_BLOCKS)
     msm_accumulate(const void* table, const uint32_t* sorted, const uint32_t* starts, uint32_t buckets, uint32_t limit,
                    const uint32_t* order, const uint64_t* large_total, const uint32_t* large_buckets,
                    const uint32_t* large_pieces, uint32_t keep, void* sums, void* partial_sums) {
@@ -21,7 +21,7 @@ extern "C" __global__ void __launch_bounds__(MSM_THREADS)
   join_pieces<Coordinate>(starts, limit, *large_total, large_buckets, large_pieces, keep, partial_sums, sums, shared);
 }
 
-extern "C" __global__ void __launch_bounds__(MSM_THREADS)
+extern "C" __global__ void __launch_bounds__(MSM_THREADS, LEAST_BLOCKS)
     msm_line_sums(const void* sums, uint32_t sets, uint32_t row_bits, uint32_t column_bits, uint32_t width,
                   void* lines) {
   DYNAMIC_SHARED(Sum, shared);

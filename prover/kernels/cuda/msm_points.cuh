@@ -51,14 +51,15 @@ INLINE void add_from(Xyzz<F>* acc, const void* points, size_t index) {
 // acc + the bases of the entries first .. last-1
 template <class F>
 INLINE Xyzz<F> sum_entries(Xyzz<F> acc, const void* table, const uint32_t* sorted, uint32_t first, uint32_t last) {
+  // An index is read two turns ahead, so that its base can be asked for one turn ahead.
   uint32_t next = first < last ? sorted[first] : 0;
+  uint32_t after_next = first + 1 < last ? sorted[first + 1] : 0;
 #pragma unroll 1
   for (uint32_t at = first; at < last; at++) {
     const uint32_t entry = next;
-    if (at + 1 < last) {
-      next = sorted[at + 1];
-      prefetch_base<F>(table, next);
-    }
+    next = after_next;
+    if (at + 2 < last) after_next = sorted[at + 2];
+    if (at + 1 < last) prefetch_base<F>(table, next);
     Affine<F> base = load<Affine<F>>(table, entry & ~NEGATIVE);
     if (entry & NEGATIVE) base = negate(base);
     acc = add_mixed(acc, base);

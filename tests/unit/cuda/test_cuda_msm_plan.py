@@ -132,8 +132,8 @@ def test_more_memory_never_makes_the_modelled_time_longer():
         (G1, 1 << 15, 64, 15, 17, 324, 27),
         (G1, 1 << 20, 1, 20, 13, 124, 14),
         (G1, 1 << 22, 1, 20, 13, 496, 14),
-        (G2, 1 << 15, 64, 15, 17, 998, 84),
-        (G2, 1 << 20, 1, 19, 14, 411, 21),
+        (G2, 1 << 15, 64, 15, 17, 809, 68),
+        (G2, 1 << 20, 1, 19, 14, 333, 17),
     ],
 )
 def test_the_plans_on_an_h100_are_those_the_module_tells_of(
