@@ -6,8 +6,9 @@ as short as the batch. What is queued for a size and a slot is the same every ti
 small circuits are bound by launches otherwise.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -160,14 +161,36 @@ class Batches:
             self._graphs[case].launch()
 
     def _launches(self, slot: _Slot, size: int) -> None:
-        key, domain = self._key, self._key.quotient.domain_size
+        for _, step in self._steps(slot, size):
+            step()
+
+    def _steps(self, slot: _Slot, size: int) -> Iterator[tuple[str, Callable[[], None]]]:
+        """What a batch's proofs take, by name, in order."""
+        key, domain, sums = self._key, self._key.quotient.domain_size, slot.sums
         rows = front(slot.rows, key.n_vars + EXTRA_ROWS, size)
         quotient = front(self._quotient, domain, size)
-        key.quotient.compute(rows[1 : key.n_vars + 1], quotient, front(self._polynomials, 3, size, domain))
+        polynomials = front(self._polynomials, 3, size, domain)
+        witness = rows[1 : key.n_vars + 1]
+        yield "quotient", lambda: key.quotient.compute(witness, quotient, polynomials)
         for name in SUMS:
-            key.sum(name, rows, quotient, self._workspace, slot.sums[name])
-        sums = slot.sums
-        slot.finish.launch(size, sums["a"], sums["b1"], sums["b2"], sums["c"], slot.halves)
+            yield f"sum {name}", partial(key.sum, name, rows, quotient, self._workspace, sums[name])
+        points = (sums["a"], sums["b1"], sums["b2"], sums["c"])
+        yield "finish", lambda: slot.finish.launch(size, *points, slot.halves)
+
+    def milliseconds(self, size: int) -> float:
+        """What the launches for `size` proofs take on the device, with what the last batch left in the arrays."""
+        with self._device.stream(PROVING), self._device.timer() as timer:
+            self._prove(0, size)
+        return timer.ms
+
+    def steps(self, size: int) -> dict[str, float]:
+        """Milliseconds of each step alone."""
+        found = {}
+        for name, step in self._steps(self._slots[0], size):
+            with self._device.stream(PROVING), self._device.timer() as timer:
+                step()
+            found[name] = timer.ms
+        return found
 
 
 @dataclass(frozen=True)

@@ -178,6 +178,16 @@ class DeviceProver:
             for _ in range(2):
                 self._owner.run(self._keep_busy, [[job] * size] * SLOTS, lambda proofs: None)
 
+    def device_milliseconds(self, runs: int) -> list[float]:
+        """What a batch of the present size takes on the device, `runs` times; for benchmarks, after a first proof."""
+        assert self._on_device is not None
+        return [self._owner.run(self._on_device.milliseconds, self.batch) for _ in range(runs)]
+
+    def steps_milliseconds(self) -> dict[str, float]:
+        """The same of each step alone."""
+        assert self._on_device is not None
+        return self._owner.run(self._on_device.steps, self.batch)
+
     def close(self) -> None:
         """Give the device's memory back; proofs in hand are finished first. Afterwards only the fallback proves."""
         self._owner.run(self._forget)

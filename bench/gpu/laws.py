@@ -1,0 +1,126 @@
+"""The device's results against independent ones, at small and large sizes: what has to hold before any time counts."""
+
+import secrets
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from types import SimpleNamespace
+from unittest.mock import patch
+
+import numpy as np
+
+from bench import circuits
+from bench.errors import WrongResultError
+from bench.gpu import sums, transforms
+from bench.gpu.proofs import make_key
+from bench.inputs import field_elements
+from protocol.field import R
+from prover.devices.opened import ProvingDevice
+from prover.formats.proof import Proof
+from prover.groth16 import prove as cpu
+from prover.groth16.batches import Outcome
+from prover.groth16.cuda import DeviceProver
+from prover.groth16.prove import ProvingKey
+from prover.kernels.cuda.device import Device
+from prover.limbs import from_limbs
+from prover.progress import Reporter, silent
+from prover.witness.cpu import solve
+
+# As numbered in laws.cu.
+_ADD, _MULTIPLY = 0, 2
+_CHECKED = 4096
+_FROM_MONTGOMERY = pow(2**256, -1, R)
+
+
+def check_all(owner: ProvingDevice, large: bool, progress: Reporter) -> list[str]:
+    """Run every law and return their names; raises WrongResultError at the first that does not hold.
+
+    large: with sizes that take a GPU.
+    """
+    done: list[str] = []
+    for name, law in _laws(owner, large):
+        progress(name, len(done), len(done) + 1)
+        law()
+        done.append(name)
+    return done
+
+
+def _laws(owner: ProvingDevice, large: bool) -> Iterator[tuple[str, Callable[[], None]]]:
+    device = owner.device
+    elements = 1 << 20 if large else 1 << 8
+    sizes = [1 << k for k in ((1, 5, 11, 12, 16, 20) if large else (1, 4, 6))]
+    points = [1, 2, 1000, 1 << 14, 1 << 18] if large else [1, 2, 70]
+    yield "field arithmetic", partial(owner.run, _field, device, elements)
+    yield "transforms", partial(_transforms, owner, sizes)
+    for group in sums.GROUPS:
+        yield f"sums in {group.upper()}", partial(_sums, owner, points, group)
+    yield "proofs", partial(_proofs, owner, "spend" if large else "chain:240", 70 if large else 3)
+
+
+def _transforms(owner: ProvingDevice, sizes: list[int]) -> None:
+    # A measurement checks every output.
+    owner.run(transforms.measure, owner.device, sizes, [1, 3], 1, silent)
+
+
+def _sums(owner: ProvingDevice, points: list[int], group: str) -> None:
+    owner.run(sums.measure, owner.device, points, [group], [1, 5], 1, silent)
+
+
+def _field(device: Device, count: int) -> None:
+    """(a b) c = a (b c) and a (b + c) = a b + a c for all, and a b as Python computes it for some."""
+
+    def operation(code: int, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        out = device.empty((count, 4), np.uint64)
+        arguments = (np.uint32(code), out, device.upload(a), device.upload(b), np.uint32(count))
+        device.launch(device.kernel("laws", "fr_operation"), -(-count // 256), 256, arguments)
+        return device.download(out)
+
+    multiply, add = partial(operation, _MULTIPLY), partial(operation, _ADD)
+    a, b, c = (field_elements(count) for _ in range(3))
+    ab = multiply(a, b)
+    some = [secrets.randbelow(count) for _ in range(min(count, _CHECKED))]
+    products = [x * y * _FROM_MONTGOMERY % R for x, y in zip(from_limbs(a[some]), from_limbs(b[some]), strict=True)]
+    _demand("products", from_limbs(ab[some]) == products)
+    _demand("associativity", np.array_equal(multiply(ab, c), multiply(a, multiply(b, c))))
+    _demand("distributivity", np.array_equal(multiply(a, add(b, c)), add(ab, multiply(a, c))))
+
+
+def _proofs(owner: ProvingDevice, name: str, count: int) -> None:
+    """Proofs are the CPU's point for point, valid in batches of any size, and valid when threads share the device."""
+    circuit = circuits.build(name)
+    zkey = make_key(owner, circuit, silent)
+    prover = DeviceProver(owner, zkey, circuit=circuit)
+    fresh = circuits.statements(circuit)
+    statements = [fresh() for _ in range(8)]
+    witnesses = [solve(circuit, statement)[0] for statement in statements]
+    r, s = secrets.randbelow(R), secrets.randbelow(R)
+    random = prover.blinding
+    prover.blinding = lambda: (r, s)
+    proof = prover.prove(witnesses[0])
+    prover.blinding = random
+    _demand("a proof with the CPU's blinding", proof == _cpu_proof(ProvingKey.from_zkey(zkey), witnesses[0], r, s))
+    many = [place % len(statements) for place in range(count)]
+    _demand_proofs(prover.prove_many([witnesses[place] for place in many]))
+    _demand_proofs(prover.prove_statements([statements[place] for place in many]))
+    with ThreadPoolExecutor(4) as threads:
+        for outcomes in threads.map(prover.prove_many, [witnesses] * 4):
+            _demand_proofs(outcomes)
+    prover.close()
+
+
+def _cpu_proof(key: ProvingKey, witness: np.ndarray, r: int, s: int) -> Proof:
+    """The CPU's proof with this blinding instead of a random one."""
+    drawn = iter([r, s])
+    with patch.object(cpu, "secrets", SimpleNamespace(randbelow=lambda _: next(drawn))):
+        return cpu.prove(key, witness)
+
+
+def _demand(what: str, holds: bool) -> None:
+    if not holds:
+        raise WrongResultError(f"{what}: the device computed wrongly")
+
+
+def _demand_proofs(outcomes: Sequence[Outcome]) -> None:
+    for outcome in outcomes:
+        if not isinstance(outcome, Proof):
+            raise WrongResultError(f"a proof is missing: {outcome}")
