@@ -55,7 +55,7 @@ class LazyCommand(TyperCommand):
         if isinstance(target, typer.Typer):
             return typer.main.get_command(target)
         single = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-        single.command(name=self.name)(target)
+        single.command(name=self.name, cls=getattr(target, "command_class", TyperCommand))(target)
         return typer.main.get_command(single)
 
 
@@ -64,6 +64,13 @@ class MountedGroup(TyperGroup):
 
     def list_commands(self, ctx: Any) -> list[str]:
         return list(MOUNTS)
+
+    def get_help_option(self, ctx: Any) -> Any:
+        """As Typer's, with a default that it need not convert: the conversion imports pydantic, some 50 ms."""
+        option = super().get_help_option(ctx)
+        if option is not None:
+            option.default = False
+        return option
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         mount = MOUNTS.get(cmd_name)

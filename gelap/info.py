@@ -30,7 +30,7 @@ def gather() -> dict[str, Any]:
     from bench.machine import describe
     from prover.devices.facts import facts
     from prover.errors import FormatError
-    from prover.kernels.cache import KERNEL_FOLDER
+    from prover.kernels.cache import kernel_folder
     from prover.kernels.paths import cpu_path
     from prover.keys import read_manifest
 
@@ -48,8 +48,8 @@ def gather() -> dict[str, Any]:
         "cpu": f"{machine['cpu']}, {machine['usable_cores']} usable cores",
         "cpu path": f"{path.name}: {path.reason}",
         **facts(),
-        "kernel cache": str(KERNEL_FOLDER),
-        "compiled kernels": len(list(KERNEL_FOLDER.rglob("*.nbc"))),
+        "kernel cache": str(kernel_folder()),
+        "compiled kernels": f"{len(list(kernel_folder().glob('*.kernels')))} files",
         "key directory": str(keys),
         "circuits with keys": circuits,
     }

@@ -10,13 +10,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from prover.kernels.build import build, proof_units
 from prover.kernels.cpu import vector
-from prover.kernels.cpu.pairing import g1_on_curve, g2_in_subgroup, g2_on_curve, pairing_product_is_one
-from prover.kernels.cpu.points import G1_GENERATOR, G2_GENERATOR, pack_g1, pack_g2, unpack_g1
-from prover.kernels.cpu.vector import fr_to_mont, sparse_multiply
+from prover.kernels.cpu.vector import sparse_multiply
 from prover.kernels.ifma import vector as lane_vector
+from prover.kernels.native import load_unit
 from prover.kernels.paths import cpu_path
-from prover.limbs import to_limbs
 from prover.msm import cpu, lanes
 from prover.msm.lanes import LaneBases
 from prover.ntt import cpu as portable_ntt
@@ -110,36 +109,13 @@ def fr_mul_sub_plain(
 
 
 def warm_up(progress: Reporter = silent) -> None:
-    """Compile, or load from the cache, every kernel that a proof and its verification need.
+    """Compile every kernel that a proof, its witness and its verification need, and load those of the proof.
 
-    With an empty cache this takes some 20 s on one core, else about a second. Kernels compile on first use anyway: a
-    warm-up moves the wait to a moment when nobody waits, and tells `progress` what is going on.
+    With an empty cache this takes some 10 s on two cores, else a twentieth of a second. Kernels are compiled on first
+    use anyway: a warm-up moves the wait to a moment when nobody waits, and tells `progress` what is going on.
     """
-    g1, g2 = pack_g1([G1_GENERATOR]), pack_g2([G2_GENERATOR])
-    one = to_limbs([1])
-
-    def vectors() -> None:
-        value = fr_to_mont(one)
-        many = np.repeat(value, 8, axis=0)
-        sparse_multiply(np.array([0, 1]), np.array([0]), value, one)
-        fr_mul_sub_plain(many, fr_mul_vector(many, many), many)
-        unpack_g1(g1)
-
-    def membership() -> None:
-        g1_on_curve(g1)
-        g2_on_curve(g2)
-        g2_in_subgroup(g2)
-
-    steps = [
-        ("vectors", vectors),
-        ("transforms", lambda: extend_to_odd_coset(np.zeros((2 * lane_ntt.LEAST, 4), dtype=np.uint64))),
-        ("sums in G1", lambda: msm_g1(prepare_g1(g1), one)),
-        ("sums in G2", lambda: msm_g2(prepare_g2(g2), one)),
-        ("small sums", lambda: cpu.msm_g1(g1, one)),
-        ("points", membership),
-        ("pairing", lambda: pairing_product_is_one(g1, g2)),
-    ]
-    for done, (name, step) in enumerate(steps):
-        progress(f"compiling {name}", done, len(steps))
-        step()
-    progress("compiled", len(steps), len(steps))
+    units = proof_units()
+    build(units, progress)
+    for unit in units:
+        load_unit(unit)
+    progress("kernels are ready", len(units), len(units))

@@ -7,6 +7,7 @@ ProverError
 ├── InvalidProofError      a proof that does not verify
 ├── KeyMismatchError       a witness, key or circuit that do not belong together
 ├── SetupError             a setup that cannot be carried out (powers of tau too small, ...)
+├── KernelError            machine code that cannot be compiled or loaded
 └── DeviceError            a GPU that cannot do what it was asked for
     ├── DeviceUnavailable  there is none, CuPy is missing, or another process owns it
     ├── DeviceOutOfMemory  its memory, or the part of it that may be used, is too small for the work: ask for less
@@ -39,6 +40,10 @@ class KeyMismatchError(ProverError, ValueError):
 
 
 class SetupError(ProverError):
+    pass
+
+
+class KernelError(ProverError):
     pass
 
 

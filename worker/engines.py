@@ -54,7 +54,7 @@ class EngineCircuit:
 def load_circuits(entries: Mapping[str, CircuitEntry]) -> dict[str, EngineCircuit]:
     """Load every circuit with the proving key that the manifest names, and warm the prover up.
 
-    The first job is then as fast as the next. About 15 s when the kernels have to be compiled first. Raises
+    The first job is then as fast as the next. About 20 s when the kernels have to be compiled first. Raises
     ConfigurationError.
     """
     circuits = {name: _load(entry) for name, entry in entries.items()}

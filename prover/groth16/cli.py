@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from prover.command import FAILED, collection_paused, reported_errors
+from prover.command import FAILED, collection_paused, reported_errors, starts_fast
 from prover.progress import on_terminal
 
 if TYPE_CHECKING:
@@ -90,6 +90,17 @@ def _constraints(r1cs: Path | None, circuit: str | None) -> "R1CS":
     raise InputError("name the circuit with either --r1cs FILE or --circuit NAME")
 
 
+def _compile_kernels() -> None:
+    """On the first run after an installation, tell what the command is waiting for."""
+    from prover.kernels.build import build, missing, proof_units
+
+    units = proof_units()
+    if missing(units):
+        with on_terminal("first run") as progress:
+            build(units, progress)
+
+
+@starts_fast
 def prove(
     zkey: Annotated[Path, typer.Option(help="The proving key.")],
     wtns: Annotated[Path, typer.Option(help="The witness.")],
@@ -111,6 +122,7 @@ def prove(
         witness = read_wtns(wtns)
         _, owner = open_device(device)
         if owner is None:
+            _compile_kernels()
             key = groth16.ProvingKey.load(zkey)
             made, n_public = groth16.prove(key, witness), key.n_public
         else:
@@ -131,6 +143,7 @@ def _prove_on_device(owner: "ProvingDevice", zkey: Path, witness: "np.ndarray") 
     return prover.prove(witness), prover.n_public
 
 
+@starts_fast
 def verify(
     vkey: Annotated[Path, typer.Option(help="The verification key, as JSON.")],
     proof: Annotated[Path, typer.Option(help="The proof, as JSON.")],
@@ -142,6 +155,7 @@ def verify(
         from prover.formats.verification_key import read_verification_key
         from prover.groth16 import verify as groth16
 
+        _compile_kernels()
         valid = groth16.verify(read_verification_key(vkey), read_public(public), read_proof(proof))
     typer.echo("valid" if valid else "invalid")
     if not valid:

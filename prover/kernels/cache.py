@@ -1,58 +1,54 @@
-"""Where Numba keeps compiled kernels: one folder for each exact set of sources.
+"""Where compiled kernels are kept: one folder for each exact set of sources.
 
-Numba's own cache only notices a change in the file that holds the cached function. A kernel whose field arithmetic
-changed in another file would be served stale, and a stale kernel is a wrong proof. So the folder is named by a digest
-of every source that ends up in machine code, the Numba and llvmlite versions, and the CPU. Code for GPUs holds no Numba
-kernel and does not count. Numba writes its files to a temporary name and renames them, so processes may share the
-folder.
+A kernel whose field arithmetic changed in another file must not be served stale: a stale kernel is a wrong proof. So
+the folder is named by a digest of every source that ends up in machine code, the compiler's versions and settings, and
+the CPU. Images are renamed into place whole, so processes may share the folder.
 
 Every process holds a shared lock on the folder it uses. When a new folder is made, old ones that nobody holds and
 nobody used for a day are removed, but for the newest few.
-
-Importing this module is what sets the folder; `prover.kernels.cpu` imports it before any kernel is declared.
 """
 
-import atexit
 import fcntl
 import hashlib
 import os
-import shutil
-import tempfile
 import time
-import warnings
 from contextlib import suppress
-from importlib.metadata import version
+from functools import cache
 from pathlib import Path
 
-from llvmlite import binding
-
 from prover.cache import cache_directory
+from prover.kernels.host import compiler_identity, cpu_identity
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 _KERNEL_FOLDERS = ("kernels", "ntt", "msm", "witness")
+# Files elsewhere that kernels take constants from; a test finds those that are missing here.
+_CONSTANTS = ("protocol/field.py", "prover/circuit/program.py")
 _LOCK = ".in-use"
 _KEPT_FOLDERS = 4
 _UNUSED_SECONDS = 24 * 3600
 
 
+def sources() -> list[Path]:
+    """Every file whose content can end up in machine code."""
+    found = [source for folder in _KERNEL_FOLDERS for source in (_PACKAGE / folder).rglob("*.py")]
+    kernels = sorted(source for source in found if not _is_for_gpus(source.relative_to(_PACKAGE)))
+    return kernels + [_PACKAGE.parent / name for name in _CONSTANTS]
+
+
 def kernel_digest() -> str:
     """Hex digest (32 characters) of the kernel sources, the compiler and the CPU."""
     digest = hashlib.sha256()
-    for folder in _KERNEL_FOLDERS:
-        for source in sorted((_PACKAGE / folder).rglob("*.py")):
-            if _is_for_gpus(source.relative_to(_PACKAGE)):
-                continue
-            digest.update(str(source.relative_to(_PACKAGE)).encode() + b"\0")
-            digest.update(hashlib.sha256(source.read_bytes()).digest())
-    compiler = (version("numba"), version("llvmlite"), version("numpy"))
-    cpu = (binding.get_host_cpu_name(), binding.get_host_cpu_features().flatten())
-    digest.update("\0".join(compiler + cpu).encode())
+    for source in sources():
+        content = source.read_bytes()
+        digest.update(f"{source.relative_to(_PACKAGE.parent)}\0{len(content)}\0".encode())
+        digest.update(content)
+    digest.update(f"{compiler_identity()}\0{cpu_identity()}".encode())
     return digest.hexdigest()[:32]
 
 
 def _is_for_gpus(source: Path) -> bool:
-    """Is this a file without Numba kernels: `kernels/cuda/...`, or one named `cuda.py`, `..._cuda.py`?"""
-    return source.parts[:2] == ("kernels", "cuda") or source.stem.split("_")[-1] == "cuda"
+    """Is this a file without Numba kernels: `kernels/cuda/...`, or one with `cuda` in its name?"""
+    return source.parts[:2] == ("kernels", "cuda") or "cuda" in source.stem.split("_")
 
 
 # Open lock files, kept until the process ends.
@@ -87,6 +83,8 @@ def _is_still_there(descriptor: int, path: Path) -> bool:
 
 def _remove_old(parent: Path) -> None:
     """Remove the folders of other versions that are neither among the newest, nor used of late, nor in use."""
+    import shutil
+
     folders = sorted((path for path in parent.iterdir() if path.is_dir()), key=_last_use, reverse=True)
     for folder in folders[_KEPT_FOLDERS:]:
         if time.time() - _last_use(folder) < _UNUSED_SECONDS:
@@ -107,10 +105,12 @@ def _last_use(folder: Path) -> float:
     return 0.0
 
 
-def use_kernel_cache() -> Path:
-    """Point Numba at the folder of this version's kernels, made if absent, and return it.
+@cache
+def kernel_folder() -> Path:
+    """The folder of this version's kernels, made if absent.
 
-    When it cannot be made, kernels are compiled into a temporary folder and a warning says so.
+    When it cannot be made or written to, kernels are compiled into a temporary folder and a warning says so, unless it
+    has images already: then it is used as it is.
     """
     folder = cache_directory() / "kernels" / kernel_digest()
     try:
@@ -118,23 +118,33 @@ def use_kernel_cache() -> Path:
         _hold(folder)
         if is_new:
             _remove_old(folder.parent)
-        writable = os.access(folder, os.W_OK)
+        usable = os.access(folder, os.W_OK) or any(folder.glob("*.kernels"))
     except OSError:
-        writable = False
-    if not writable:
-        warnings.warn(
-            f"cannot write to {folder}: kernels will be compiled again in every process; "
-            "set GELAP_CACHE_DIR to a writable folder",
-            stacklevel=2,
-        )
-        folder = Path(tempfile.mkdtemp(prefix="gelap-kernels-"))
-        atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    # Numba reads the variable when it is first imported; another library may have done that already.
-    os.environ["NUMBA_CACHE_DIR"] = str(folder)
-    from numba import config
-
-    vars(config)["CACHE_DIR"] = str(folder)
+        usable = False
+    if not usable:
+        folder = temporary_folder(folder)
     return folder
 
 
-KERNEL_FOLDER = use_kernel_cache()
+@cache
+def temporary_folder(instead_of: Path) -> Path:
+    """A folder for this process's kernels that is removed when the process ends; a warning says what to do."""
+    import atexit
+    import shutil
+    import tempfile
+    import warnings
+
+    warnings.warn(
+        f"cannot write to {instead_of}: kernels will be compiled again in every process; "
+        "set GELAP_CACHE_DIR to a writable folder",
+        stacklevel=2,
+    )
+    folder = Path(tempfile.mkdtemp(prefix="gelap-kernels-"))
+    owner = os.getpid()
+
+    def remove() -> None:
+        if os.getpid() == owner:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    atexit.register(remove)
+    return folder

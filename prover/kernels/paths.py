@@ -8,11 +8,9 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
-
-from llvmlite import binding
 
 from prover.errors import ProverError
+from prover.kernels.host import cpu_features
 
 VARIABLE = "GELAP_CPU_PATH"
 # What the compiled kernels use: 512-bit vectors of 64-bit integers, and the 52-bit multiply-add.
@@ -46,20 +44,7 @@ def choose(wish: str, features: Mapping[str, bool]) -> CpuPath:
     return CpuPath("ifma", "the CPU has AVX-512 IFMA")
 
 
-def compiler_features() -> dict[str, bool]:
-    """The CPU features that Numba compiles for: the host's, unless NUMBA_CPU_FEATURES says otherwise."""
-    from numba import config as numba_config
-
-    config: Any = numba_config
-
-    if config.CPU_FEATURES is not None:
-        return {name[1:]: name.startswith("+") for name in config.CPU_FEATURES.split(",") if name}
-    if config.CPU_NAME is not None and binding.get_host_cpu_name() != config.CPU_NAME:
-        return {}
-    return dict(binding.get_host_cpu_features())
-
-
 @cache
 def cpu_path() -> CpuPath:
     """The path this process uses; chosen at the first call. Raises as `choose`."""
-    return choose(os.environ.get(VARIABLE) or "auto", compiler_features())
+    return choose(os.environ.get(VARIABLE) or "auto", cpu_features())

@@ -9,54 +9,31 @@ from functools import partial
 import numpy as np
 
 from prover.errors import FormatError
-from prover.kernels.cpu import kernel
 from prover.kernels.cpu.arrays import as_rows
-from prover.kernels.cpu.coordinate import group_marker, is_zero, load, store, zero
-from prover.kernels.cpu.curve import (
-    add_points,
-    double_point,
-    infinity,
-    load_point,
-    store_point,
-    to_affine,
-)
 from prover.kernels.cpu.pairing import g1_on_curve, g2_on_curve
 from prover.kernels.cpu.threads import default_threads, run_all
+from prover.kernels.native import group_entries
 from prover.msm.digits import signed_digits
-from prover.msm.pairwise import fill_buckets
 from prover.msm.plan import Plan, make_plan
+
+_window_sum = group_entries("prover.msm.cpu_kernels", "window_sum")
+combine_windows = group_entries("prover.msm.window_kernels", "combine_windows")
 
 # Bases copied and checked in one task: few enough for a core's cache, and for `g1_on_curve` to stay in one thread.
 _CHUNK = 1 << 11
 
 
-@kernel
-def _window_sum(bases, digits, buckets, sums, row, like, start, stop):
-    """Row `row` of `sums` = sum of digits[i] * bases[i] over start <= i < stop; `buckets` is scratch."""
-    for bucket in range(buckets.shape[0]):
-        store(buckets, bucket, 2, zero(like))
-    fill_buckets(bases, digits, buckets, like, start, stop)
-    # sum of (b + 1) * bucket_b: `running` has the buckets from b up, and is counted once for each b.
-    running = infinity(like)
-    total = infinity(like)
-    for bucket in range(buckets.shape[0] - 1, -1, -1):
-        if not is_zero(load(buckets, bucket, 2, like)):
-            running = add_points(running, load_point(buckets, bucket, like))
-        total = add_points(total, running)
-    store_point(sums, row, total)
+# Points sorted at a time, and at least so many a bucket: enough to pair up, and few enough for a core's cache.
+_SORTED = 1 << 15
+_SORTED_PER_BUCKET = 16
 
 
-@kernel
-def combine_windows(sums, windows, parts, window_bits, like, result):
-    """Row 0 of `result` = the affine sum over windows j of 2^(window_bits * j) * (sum of the parts of window j)."""
-    total = infinity(like)
-    for window in range(windows - 1, -1, -1):
-        for _ in range(window_bits):
-            total = double_point(total)
-        for part in range(parts):
-            total = add_points(total, load_point(sums, window * parts + part, like))
-    store_point(sums, 0, total)
-    to_affine(sums, result, like, 0, 1)
+def _scratch(count: int, buckets: int, width: int) -> tuple[np.ndarray, ...]:
+    """What `prover.msm.pairwise.fill_buckets` needs to put `count` points into buckets."""
+    size = min(max(_SORTED, _SORTED_PER_BUCKET * buckets), count)
+    rows = [np.empty((size, width), dtype=np.uint64) for _ in range(3)]
+    numbers = [np.empty(size + extra, dtype=np.int32) for extra in (0, 1)]
+    return *rows, *numbers, np.empty(buckets + 1, dtype=np.int64)
 
 
 def _window_task(
@@ -68,7 +45,8 @@ def _window_task(
     def task() -> None:
         buckets = np.empty((plan.buckets, 2 * width), dtype=np.uint64)
         row = window * plan.parts + part
-        _window_sum(bases, digits[window], buckets, sums, row, group_marker(width), start, stop)
+        scratch = _scratch(stop - start, plan.buckets, width)
+        _window_sum[width](bases, digits[window], buckets, sums, row, start, stop, *scratch)
 
     return task
 
@@ -95,7 +73,7 @@ def _msm(
         ],
         threads,
     )
-    combine_windows(sums, plan.windows, plan.parts, plan.window_bits, group_marker(width), result)
+    combine_windows[width](sums, plan.windows, plan.parts, plan.window_bits, result)
     return result[0]
 
 

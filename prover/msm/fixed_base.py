@@ -14,12 +14,10 @@ from typing import Any
 import numpy as np
 
 from protocol.field import Q, R
-from prover.kernels.cpu import kernel
+from prover.kernels.constants import FQ2_ONE, Coordinate, montgomery
 from prover.kernels.cpu.arrays import as_rows
-from prover.kernels.cpu.coordinate import group_marker, is_zero, load, mul, neg
-from prover.kernels.cpu.curve import add_affine, double_point, infinity, store_point, to_affine
-from prover.kernels.cpu.field import montgomery
 from prover.kernels.cpu.threads import default_threads, run_all
+from prover.kernels.native import group_entries
 from prover.msm.digits import signed_digits
 from prover.msm.endomorphism import BETA, split
 from prover.msm.plan import windows_for
@@ -40,70 +38,18 @@ _MAX_TABLE_BITS = 12
 _CHUNK = 4096
 _BETA = montgomery(BETA, Q)
 
-
-@kernel
-def _fill_table(base, table, scratch, windows, window_bits, like):
-    """Row j * half + d - 1 of `table` = d * 2^(window_bits * j) * base for 1 <= d <= half = 2^(window_bits - 1)."""
-    half = 1 << (window_bits - 1)
-    power = add_affine(infinity(like), load(base, 0, 0, like), load(base, 0, 1, like))
-    for window in range(windows):
-        first = window * half
-        store_point(scratch, first, power)
-        to_affine(scratch, table, like, first, first + 1)
-        x, y = load(table, first, 0, like), load(table, first, 1, like)
-        multiple = power
-        for d in range(1, half):
-            multiple = add_affine(multiple, x, y)
-            store_point(scratch, first + d, multiple)
-        power = double_point(multiple)
-    to_affine(scratch, table, like, 0, windows * half)
-
-
-@kernel
-def _multiply_base(table, digits, out, scratch, like, start, stop):
-    """Rows start .. stop-1 of `out`: the sums of the table's entries that each scalar's digits select."""
-    half = table.shape[0] // digits.shape[0]
-    for i in range(start, stop):
-        total = infinity(like)
-        for window in range(digits.shape[0]):
-            digit = np.int64(digits[window, i])
-            if digit == 0:
-                continue
-            row = window * half + abs(digit) - 1
-            x, y = load(table, row, 0, like), load(table, row, 1, like)
-            total = add_affine(total, x, neg(y) if digit < 0 else y)
-        store_point(scratch, i - start, total)
-    to_affine(scratch, out[start:stop], like, 0, stop - start)
-
-
-@kernel
-def _multiply_points(points, signs, root, out, scratch, like, start, stop):
-    """Rows start .. stop-1 of `out`: each point times the scalar that `signs` stands for.
-
-    signs: int8 (digits, 2), signed bits, highest first: how often to add (x, y) and its image (root * x, y).
-    """
-    for i in range(start, stop):
-        x, y = load(points, i, 0, like), load(points, i, 1, like)
-        image_x = mul(root, x)
-        minus_y = neg(y)
-        total = infinity(like)
-        for k in range(signs.shape[0]):
-            if not is_zero(total[2]):
-                total = double_point(total)
-            if signs[k, 0] != 0:
-                total = add_affine(total, x, y if signs[k, 0] > 0 else minus_y)
-            if signs[k, 1] != 0:
-                total = add_affine(total, image_x, y if signs[k, 1] > 0 else minus_y)
-        store_point(scratch, i - start, total)
-    to_affine(scratch, out[start:stop], like, 0, stop - start)
+_KERNELS = "prover.msm.fixed_base_kernels"
+_fill_table = group_entries(_KERNELS, "fill_table")
+_multiply_base = group_entries(_KERNELS, "multiply_base")
+_multiply_points = group_entries(_KERNELS, "multiply_points")
 
 
 def _in_chunks(work: Any, count: int, width: int, threads: int | None) -> None:
-    """Call work(scratch, like, start, stop) for every chunk of range(count), each with scratch rows of its own."""
+    """Call work(scratch, start, stop) for every chunk of range(count), each with scratch rows of its own."""
 
     def task(start: int) -> None:
         stop = min(start + _CHUNK, count)
-        work(np.empty((stop - start, 2 * width), dtype=np.uint64), group_marker(width), start, stop)
+        work(np.empty((stop - start, 2 * width), dtype=np.uint64), start, stop)
 
     run_all([partial(task, start) for start in range(0, count, _CHUNK)], threads or default_threads())
 
@@ -119,15 +65,10 @@ def _fixed_base(base: np.ndarray, scalars: np.ndarray, width: int, threads: int 
     windows = windows_for(window_bits)
     table = np.empty((windows << (window_bits - 1), width), dtype=np.uint64)
     scratch = np.empty((len(table), 2 * width), dtype=np.uint64)
-    _fill_table(base, table, scratch, windows, window_bits, group_marker(width))
+    _fill_table[width](base, table, scratch, windows, window_bits)
     digits = signed_digits(scalars, window_bits, threads)
     out = np.empty((len(scalars), width), dtype=np.uint64)
-    _in_chunks(
-        lambda scratch, like, start, stop: _multiply_base(table, digits, out, scratch, like, start, stop),
-        len(scalars),
-        width,
-        threads,
-    )
+    _in_chunks(partial(_multiply_base[width], table, digits, out), len(scalars), width, threads)
     return out
 
 
@@ -158,15 +99,12 @@ def _signed_bits(*scalars: int) -> np.ndarray:
     return np.array(list(digits), dtype=np.int8).reshape(-1, len(scalars))[::-1].copy()
 
 
-def _scale_points(points: np.ndarray, signs: np.ndarray, root: tuple, width: int, threads: int | None) -> np.ndarray:
+def _scale_points(
+    points: np.ndarray, signs: np.ndarray, root: Coordinate, width: int, threads: int | None
+) -> np.ndarray:
     points = as_rows(points, width)
     out = np.empty_like(points)
-    _in_chunks(
-        lambda scratch, like, start, stop: _multiply_points(points, signs, root, out, scratch, like, start, stop),
-        len(points),
-        width,
-        threads,
-    )
+    _in_chunks(partial(_multiply_points[width], points, signs, root, out), len(points), width, threads)
     return out
 
 
@@ -178,4 +116,4 @@ def scale_points_g1(points: np.ndarray, scalar: int, threads: int | None = None)
 def scale_points_g2(points: np.ndarray, scalar: int, threads: int | None = None) -> np.ndarray:
     """scalar * points[i] in G2: uint64 (n, 16), affine; `scalar` is an integer, taken modulo r."""
     # An image that is never added.
-    return _scale_points(points, _signed_bits(scalar % R, 0), group_marker(16), 16, threads)
+    return _scale_points(points, _signed_bits(scalar % R, 0), FQ2_ONE, 16, threads)

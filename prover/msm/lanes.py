@@ -12,18 +12,30 @@ from queue import SimpleQueue
 
 import numpy as np
 
+from protocol.field import Q
 from prover.errors import FormatError
-from prover.kernels.cpu import kernel
-from prover.kernels.cpu.arrays import as_rows
-from prover.kernels.cpu.coordinate import group_marker
+from prover.kernels.constants import LANE_R_BITS, LANES, lane_limbs_of
+from prover.kernels.cpu.arrays import aligned_rows, as_rows
 from prover.kernels.cpu.threads import default_threads, run_all
-from prover.kernels.ifma.emit import LANES
-from prover.kernels.ifma.lanes import aligned_rows
-from prover.kernels.ifma.loading import CONSTANTS, check_and_convert, find_finite
+from prover.kernels.native import entry, group_entries
 from prover.msm.cpu import combine_windows
 from prover.msm.digits import signed_digits
-from prover.msm.lane_buckets import Workspace, window_sum
+from prover.msm.lane_buckets import window_sum
+from prover.msm.lane_workspace import Workspace
 from prover.msm.plan import MAX_WINDOW_BITS, windows_for
+
+_LOADING = "prover.kernels.ifma.loading_kernels"
+_find_finite_points = group_entries(_LOADING, "find_finite")
+_check_and_convert_points = group_entries(_LOADING, "check_and_convert")
+_TO_LANES = (1 << (2 * LANE_R_BITS - 256)) % Q
+_B = {8: (3,), 16: (27 * pow(82, -1, Q) % Q, -3 * pow(82, -1, Q) % Q)}
+# For the points of a width, as 52-bit limbs: what a product with brings the portable form into the lanes' (which
+# divides by 2^260 as it does so), and the b of y^2 = x^3 + b in the lanes' form, in G2 real part first.
+_CONSTANTS = {
+    width: np.array([lane_limbs_of(_TO_LANES), *(lane_limbs_of((part << LANE_R_BITS) % Q) for part in b)], np.uint64)
+    for width, b in _B.items()
+}
+_count_bit_lengths = entry("prover.msm.digit_kernels", "count_bit_lengths")
 
 # Measured costs, in additions: what a bucket adds to a window (its row and its column), and what a window costs
 # besides, which is the inversions of its passes and the additions one by one.
@@ -137,31 +149,14 @@ def _addressable(array: np.ndarray, width: int) -> np.ndarray:
 def _find_finite(source: np.ndarray, first: int, into: _Finite) -> None:
     addresses, places = into.addresses[first:], into.places[first:]
     stride = 8 * into.width
-    like = group_marker(into.width)
-    number = find_finite(source.ctypes.data, stride, len(source), first, addresses, places, like)
+    number = _find_finite_points[into.width](source.ctypes.data, stride, len(source), first, addresses, places)
     into.found.append((first, number))
 
 
 def _check_and_convert(addresses: np.ndarray, start: int, stop: int, points: np.ndarray, wrong: list[int]) -> None:
     width = points.shape[1]
-    target, stride = points.ctypes.data, 8 * width
-    wrong.append(check_and_convert(addresses, start, stop, target, stride, CONSTANTS[width], group_marker(width)))
-
-
-@kernel
-def _count_bit_lengths(scalars, counts):
-    for i in range(scalars.shape[0]):
-        length = 0
-        for limb in range(3, -1, -1):
-            word = scalars[i, limb]
-            if word:
-                length = 64 * limb + 1
-                for shift in (32, 16, 8, 4, 2, 1):
-                    if word >> np.uint64(shift):
-                        word >>= np.uint64(shift)
-                        length += shift
-                break
-        counts[length] += 1
+    check = _check_and_convert_points[width]
+    wrong.append(check(addresses, start, stop, points.ctypes.data, 8 * width, _CONSTANTS[width]))
 
 
 def choose_window_bits(scalars: np.ndarray) -> int:
@@ -220,7 +215,7 @@ def _msm(
     tasks.sort(key=lambda task: -task[0])
     largest = max(math.ceil(len(scalars) / parts[window]) for window in np.flatnonzero(counts).tolist())
     _run_with_workspaces([task for _, task in tasks], threads, partial(Workspace, largest, buckets, width))
-    combine_windows(sums, len(digits), most, window_bits, group_marker(width), result)
+    combine_windows[width](sums, len(digits), most, window_bits, result)
     return result[0]
 
 

@@ -8,21 +8,22 @@ buckets one by one.
 
 import numpy as np
 
-from prover.kernels.cpu import kernel
 from prover.kernels.cpu.coordinate import add, equal, inverse, is_zero, load, mul, neg, one, square, store, sub, zero
 from prover.kernels.cpu.curve import add_affine, load_point, store_point
+from prover.kernels.device import kernel
 
-# Points sorted at a time, and at least so many a bucket: enough to pair up, and few enough for a core's cache.
-_CHUNK = 1 << 15
-_CHUNK_PER_BUCKET = 16
 # An inversion costs as much as some 400 multiplications.
 _LEAST_PAIRS = 128
 
 
 @kernel
-def _sort_by_bucket(bases, digits, start, stop, points, bucket_of, bucket_count, like):
-    """Write sign(digit) * base for every nonzero digit to `points`, sorted by bucket |digit| - 1; their number."""
-    place = np.zeros(bucket_count + 1, dtype=np.int64)
+def _sort_by_bucket(bases, digits, start, stop, points, bucket_of, place, like):
+    """Write sign(digit) * base for every nonzero digit to `points`, sorted by bucket |digit| - 1; their number.
+
+    `place` is scratch, an element longer than there are buckets.
+    """
+    bucket_count = place.shape[0] - 1
+    place[:] = 0
     for i in range(start, stop):
         digit = np.int64(digits[i])
         if digit != 0:
@@ -125,21 +126,16 @@ def _add_pairs(points, bucket_of, count, sums, starts, scratch, like):
 
 
 @kernel
-def fill_buckets(bases, digits, buckets, like, start, stop):
+def fill_buckets(bases, digits, buckets, like, start, stop, points, sums, scratch, bucket_of, starts, place):
     """Add base i, negated when its digit is negative, to XYZZ bucket |digit| - 1 for start <= i < stop.
 
-    Zero digits are skipped. `buckets` must hold points: set them to infinity first.
+    Zero digits are skipped. `buckets` must hold points: set them to infinity first. Scratch for `size` points at a
+    time: points, sums, scratch (size, width); int32 bucket_of (size,), starts (size + 1,); int64 place (buckets + 1,).
     """
-    size = min(max(_CHUNK, _CHUNK_PER_BUCKET * buckets.shape[0]), stop - start)
-    width = bases.shape[1]
-    points = np.empty((size, width), dtype=np.uint64)
-    sums = np.empty((size, width), dtype=np.uint64)
-    scratch = np.empty((size, width), dtype=np.uint64)
-    bucket_of = np.empty(size, dtype=np.int32)
-    starts = np.empty(size + 1, dtype=np.int32)
+    size = points.shape[0]
     for first in range(start, stop, size):
         after = min(first + size, stop)
-        count = _sort_by_bucket(bases, digits, first, after, points, bucket_of, buckets.shape[0], like)
+        count = _sort_by_bucket(bases, digits, first, after, points, bucket_of, place, like)
         while _count_pairs(bucket_of, count) >= _LEAST_PAIRS:
             count = _add_pairs(points, bucket_of, count, sums, starts, scratch, like)
             points, sums = sums, points

@@ -14,20 +14,9 @@ from functools import partial
 
 import numpy as np
 
-from protocol.field import R
-from prover.kernels.cpu import field, kernel
 from prover.kernels.cpu.arrays import as_rows, read_only
-from prover.kernels.cpu.coordinate import group_marker, is_zero, load, neg, store, zero
-from prover.kernels.cpu.curve import (
-    add_affine,
-    add_points,
-    double_point,
-    infinity,
-    load_point,
-    store_point,
-    to_affine,
-)
 from prover.kernels.cpu.threads import default_threads, run_all, run_ranges
+from prover.kernels.native import entry, group_entries
 from prover.msm.digits import signed_digits
 from prover.msm.plan import windows_for
 
@@ -36,65 +25,12 @@ _MULTIPLES_BYTES = 256 << 20
 _MAX_WINDOW_BITS = 8
 # Values below this fit into one window, whose signed digits go up to 2^(bits - 1).
 _SMALL = 1 << (_MAX_WINDOW_BITS - 1)
-_HALF_R = field.limb_tuple((R - 1) // 2)
 
-
-@kernel
-def _make_short(values, negated):
-    """Replace each value above (r - 1) / 2 by r - value, and tell which."""
-    for i in range(values.shape[0]):
-        value = field.load(values, i)
-        limb = 3
-        while limb > 0 and value[limb] == _HALF_R[limb]:
-            limb -= 1
-        negated[i] = value[limb] > _HALF_R[limb]
-        if negated[i]:
-            field.store(values, i, field.fr_neg(value))
-
-
-@kernel
-def _double_bases(bases, times, out, scratch, like, start, stop):
-    """Rows start .. stop-1 of `out` = 2^times * bases."""
-    for i in range(start, stop):
-        point = add_affine(infinity(like), load(bases, i, 0, like), load(bases, i, 1, like))
-        for _ in range(times):
-            point = double_point(point)
-        store_point(scratch, i, point)
-    to_affine(scratch, out, like, start, stop)
-
-
-@kernel
-def _add_rows(row_ptr, index, digits, multiples, sums, window_bits, like, start, stop):
-    """Add to rows start .. stop-1 of `sums` the terms of some windows.
-
-    digits: int16 (windows, nnz); multiples: row window * bases + i holds base i's multiple for that window.
-    """
-    bases = multiples.shape[0] // digits.shape[0]
-    buckets = np.empty((1 << (window_bits - 1), sums.shape[1]), dtype=np.uint64)
-    for bucket in range(buckets.shape[0]):
-        store(buckets, bucket, 2, zero(like))
-    for row in range(start, stop):
-        highest = np.int64(0)
-        for k in range(row_ptr[row], row_ptr[row + 1]):
-            for window in range(digits.shape[0]):
-                digit = np.int64(digits[window, k])
-                if digit == 0:
-                    continue
-                place = window * bases + np.int64(index[k])
-                x, y = load(multiples, place, 0, like), load(multiples, place, 1, like)
-                chosen = abs(digit) - 1
-                if chosen >= highest:
-                    highest = chosen + 1
-                point = add_affine(load_point(buckets, chosen, like), x, neg(y) if digit < 0 else y)
-                store_point(buckets, chosen, point)
-        running = infinity(like)
-        total = load_point(sums, row, like)
-        for bucket in range(highest - 1, -1, -1):
-            if not is_zero(load(buckets, bucket, 2, like)):
-                running = add_points(running, load_point(buckets, bucket, like))
-                store(buckets, bucket, 2, zero(like))
-            total = add_points(total, running)
-        store_point(sums, row, total)
+_KERNELS = "prover.msm.sparse_kernels"
+_make_short = entry(_KERNELS, "make_short")
+_double_bases = group_entries(_KERNELS, "double_bases")
+_add_rows = group_entries(_KERNELS, "add_rows")
+_to_affine = group_entries(_KERNELS, "all_to_affine")
 
 
 def _window_bits(rows: int, entries: int, bases: int) -> int:
@@ -135,7 +71,7 @@ class _Multiples:
     def _double(self, bases: np.ndarray, out: np.ndarray) -> None:
         width = bases.shape[1]
         scratch = np.empty((len(bases), 2 * width), dtype=np.uint64)
-        work = partial(_double_bases, read_only(bases), self._window_bits, out, scratch, group_marker(width))
+        work = partial(_double_bases[width], read_only(bases), self._window_bits, out, scratch)
         run_ranges(work, len(bases), self._threads, least=256)
 
 
@@ -164,11 +100,17 @@ def _add_entries(entries: _Entries, bases: np.ndarray, sums: np.ndarray, window_
     multiples = _Multiples(bases, window_bits, threads)
     turn = max(1, _MULTIPLES_BYTES // bases.nbytes)
     row_ptr, index = read_only(entries.row_ptr), read_only(index.astype(np.uint32))
-    like = group_marker(bases.shape[1])
+    width = bases.shape[1]
     for first in range(0, len(digits), turn):
         some_digits = digits[first : first + turn]
         some_multiples = multiples.take(len(some_digits))
-        add_rows = partial(_add_rows, row_ptr, index, some_digits, some_multiples, sums, window_bits, like)
+
+        def add_rows(
+            start: int, stop: int, digits: np.ndarray = some_digits, made: np.ndarray = some_multiples
+        ) -> None:
+            buckets = np.empty((1 << (window_bits - 1), 2 * width), dtype=np.uint64)
+            _add_rows[width](row_ptr, index, digits, made, sums, buckets, start, stop)
+
         run_all([partial(add_rows, *bounds) for bounds in _balanced(row_ptr, 8 * threads)], threads)
 
 
@@ -198,7 +140,7 @@ def _sparse_combination(
         window_bits = _window_bits(busy_rows, len(long.index), len(np.unique(long.index)))
         _add_entries(long, bases, sums, window_bits, threads)
     out = np.zeros((rows, width), dtype=np.uint64)
-    run_ranges(partial(to_affine, sums, out, group_marker(width)), rows, threads)
+    run_ranges(partial(_to_affine[width], sums, out), rows, threads)
     return out
 
 

@@ -12,64 +12,22 @@ from typing import Any
 import numpy as np
 
 from protocol.field import R
-from prover.kernels.cpu import field, kernel
+from prover.kernels.constants import montgomery
 from prover.kernels.cpu.arrays import as_rows
-from prover.kernels.cpu.field import fr_add, fr_mul, fr_sub, load, store
 from prover.kernels.cpu.threads import default_threads, run_all, run_ranges
+from prover.kernels.native import entry
 from prover.ntt.domain import bit_reversal, coset_factors, root_of_unity, twiddles
 
 # Below this a transform takes less time than sharing it.
 _LEAST_SHARED = 1 << 12
 
-
-@kernel
-def _frequency_stage(values, table, half, first, start, stop):
-    """Butterflies start .. stop-1 of the block of 2 * half values at `first`: (a, b) -> (a + b, (a - b) w)."""
-    for j in range(start, stop):
-        a, b = load(values, first + j), load(values, first + half + j)
-        store(values, first + j, fr_add(a, b))
-        store(values, first + half + j, fr_mul(fr_sub(a, b), load(table, half + j)))
-
-
-@kernel
-def _time_stage(values, table, half, first, start, stop):
-    """Butterflies start .. stop-1 of the block of 2 * half values at `first`: (a, b) -> (a + b w, a - b w)."""
-    for j in range(start, stop):
-        a, b = load(values, first + j), fr_mul(load(values, first + half + j), load(table, half + j))
-        store(values, first + j, fr_add(a, b))
-        store(values, first + half + j, fr_sub(a, b))
-
-
-@kernel
-def _frequency_block(values, table, size, first):
-    """Every stage of the block of `size` values at `first`, natural to bit-reversed order."""
-    half = size // 2
-    while half:
-        for block in range(first, first + size, 2 * half):
-            _frequency_stage(values, table, half, block, 0, half)
-        half //= 2
-
-
-@kernel
-def _time_block(values, table, size, first):
-    """Every stage of the block of `size` values at `first`, bit-reversed to natural order."""
-    half = 1
-    while half < size:
-        for block in range(first, first + size, 2 * half):
-            _time_stage(values, table, half, block, 0, half)
-        half *= 2
-
-
-@kernel
-def _scale_all(values, factor, start, stop):
-    for i in range(start, stop):
-        store(values, i, fr_mul(load(values, i), factor))
-
-
-@kernel
-def _scale_each(values, factors, start, stop):
-    for i in range(start, stop):
-        store(values, i, fr_mul(load(values, i), load(factors, i)))
+_KERNELS = "prover.ntt.cpu_kernels"
+_frequency_stage = entry(_KERNELS, "frequency_stage")
+_time_stage = entry(_KERNELS, "time_stage")
+_frequency_block = entry(_KERNELS, "frequency_block")
+_time_block = entry(_KERNELS, "time_block")
+_scale_all = entry(_KERNELS, "scale_all")
+_scale_each = entry(_KERNELS, "scale_each")
 
 
 def _shared_stages(size: int, threads: int) -> list[int]:
@@ -121,7 +79,7 @@ def ntt(values_mont: np.ndarray, inverse: bool = False, threads: int | None = No
     threads = threads or default_threads()
     _to_bit_reversed(values, inverse, threads)
     if inverse:
-        factor = field.montgomery(pow(len(values), -1, R), R)
+        factor = montgomery(pow(len(values), -1, R), R)
         run_ranges(lambda start, stop: _scale_all(values, factor, start, stop), len(values), threads)
     return values[bit_reversal(len(values))]
 

@@ -16,22 +16,10 @@ from functools import lru_cache, partial
 import numpy as np
 
 from protocol.field import R
-from prover.kernels.cpu import kernel
-from prover.kernels.cpu.arrays import as_rows, read_only
+from prover.kernels.constants import LANE_LIMBS, LANES, SPILLED, lane_limbs_of
+from prover.kernels.cpu.arrays import aligned_rows, as_rows, read_only
 from prover.kernels.cpu.threads import default_threads, run_ranges
-from prover.kernels.ifma.emit import LANES, LIMBS, limbs_of
-from prover.kernels.ifma.lanes import SPILLED, aligned_rows, spill, unspill
-from prover.kernels.ifma.scalars import (
-    any_lanes,
-    broadcast,
-    difference,
-    load_elements,
-    mul,
-    small_difference,
-    small_sum,
-    store_elements,
-    transpose_rows,
-)
+from prover.kernels.native import entry
 from prover.ntt import cpu
 from prover.ntt.domain import coset_factors, root_of_unity, twiddles
 
@@ -41,121 +29,17 @@ _COLUMN_BITS = 8
 # Shorter transforms are left to the portable code.
 LEAST = LANES << _BLOCK_BITS
 
-
-@kernel
-def _frequency_stages(values, first, count, spacing, offset, table):
-    """Gentleman-Sande stages over rows first .. first + count - 1, which lie `spacing` apart in their transform."""
-    kind = any_lanes()
-    half = count // 2
-    while half:
-        for block in range(first, first + count, 2 * half):
-            for j in range(half):
-                low, high = block + j, block + half + j
-                a, b = unspill(values, low, kind), unspill(values, high, kind)
-                factor = broadcast(table, (half + j) * spacing + offset)
-                spill(values, low, small_sum(a, b))
-                spill(values, high, mul(difference(a, b), factor))
-        half //= 2
-
-
-@kernel
-def _time_stages(values, first, count, spacing, offset, table):
-    """Cooley-Tukey stages, the way back."""
-    kind = any_lanes()
-    half = 1
-    while half < count:
-        for block in range(first, first + count, 2 * half):
-            for j in range(half):
-                low, high = block + j, block + half + j
-                a = unspill(values, low, kind)
-                b = mul(unspill(values, high, kind), broadcast(table, (half + j) * spacing + offset))
-                spill(values, low, small_sum(a, b))
-                spill(values, high, small_difference(a, b))
-        half *= 2
-
-
-@kernel
-def _split(values, work, wide_table, start, stop):
-    """Three stages across the eight blocks and the exchange, for columns 8 * start .. 8 * stop - 1."""
-    kind = any_lanes()
-    columns = values.shape[0] // 8
-    eight = np.empty((8, SPILLED), dtype=np.uint64)
-    for piece in range(start, stop):
-        column = 8 * piece
-        for block in range(8):
-            spill(eight, block, load_elements(values, block * columns + column))
-        half = 4
-        while half:
-            for low in range(8):
-                if low & half == 0:
-                    a, b = unspill(eight, low, kind), unspill(eight, low + half, kind)
-                    row = ((half + low % half) * columns + column) // 8
-                    spill(eight, low, small_sum(a, b))
-                    spill(eight, low + half, mul(difference(a, b), unspill(wide_table, row, kind)))
-            half //= 2
-        transpose_rows(eight, 0, work, column)
-
-
-@kernel
-def _merge(work, values, wide_table, start, stop):
-    """The way back of `_split`, to canonical values."""
-    kind = any_lanes()
-    columns = values.shape[0] // 8
-    eight = np.empty((8, SPILLED), dtype=np.uint64)
-    for piece in range(start, stop):
-        column = 8 * piece
-        transpose_rows(work, column, eight, 0)
-        half = 1
-        while half < 8:
-            for low in range(8):
-                if low & half == 0:
-                    row = ((half + low % half) * columns + column) // 8
-                    a = unspill(eight, low, kind)
-                    b = mul(unspill(eight, low + half, kind), unspill(wide_table, row, kind))
-                    spill(eight, low, small_sum(a, b))
-                    spill(eight, low + half, small_difference(a, b))
-            half *= 2
-        for block in range(8):
-            store_elements(values, block * columns + column, unspill(eight, block, kind))
-
-
-@kernel
-def _columns(work, first, spacing, count, table, forward, start, stop):
-    """Stages over `count` rows `spacing` apart, from row first + offset, for start <= offset < stop."""
-    column = np.empty((count, SPILLED), dtype=np.uint64)
-    for offset in range(start, stop):
-        for i in range(count):
-            column[i] = work[first + i * spacing + offset]
-        if forward:
-            _time_stages(column, 0, count, spacing, offset, table)
-        else:
-            _frequency_stages(column, 0, count, spacing, offset, table)
-        for i in range(count):
-            work[first + i * spacing + offset] = column[i]
-
-
-@kernel
-def _blocks(work, size, inverse_table, factors, forward_table, start, stop):
-    """The last stages of the inverse transform, the factors, and the first stages of the forward one."""
-    kind = any_lanes()
-    for block in range(start, stop):
-        first = block * size
-        _frequency_stages(work, first, size, 1, 0, inverse_table)
-        for row in range(first, first + size):
-            spill(work, row, mul(unspill(work, row, kind), unspill(factors, row, kind)))
-        _time_stages(work, first, size, 1, 0, forward_table)
-
-
-@kernel
-def _to_lane_form(values, factor, out, start, stop):
-    """Rows start .. stop-1 of `out` = eight values each, times a factor."""
-    for row in range(start, stop):
-        spill(out, row, mul(load_elements(values, 8 * row), broadcast(factor, 0)))
+_KERNELS = "prover.ntt.lane_kernels"
+_split = entry(_KERNELS, "split")
+_merge = entry(_KERNELS, "merge")
+_columns = entry(_KERNELS, "columns")
+_blocks = entry(_KERNELS, "blocks")
+_to_lane_form = entry(_KERNELS, "to_lane_form")
 
 
 def _spilled(values_mont: np.ndarray, threads: int | None) -> np.ndarray:
     """uint64 (n, 4), portable Montgomery form -> (n / 8, SPILLED), the lanes' Montgomery form."""
-    factor = np.array([limbs_of((1 << 264) % R)], dtype=np.uint64)
+    factor = np.array([lane_limbs_of((1 << 264) % R)], dtype=np.uint64)
     out = aligned_rows(len(values_mont) // LANES, SPILLED)
     run_ranges(partial(_to_lane_form, as_rows(values_mont, 4), factor, out), len(out), threads)
     return out
@@ -175,7 +59,7 @@ class _Tables:
 @lru_cache(maxsize=8)
 def _tables(size: int, inverse: bool) -> _Tables:
     wide = _spilled(twiddles(size, inverse), None)
-    narrow = wide[: size // LANES // LANES].reshape(-1, LIMBS, LANES).transpose(0, 2, 1).reshape(-1, LIMBS)
+    narrow = wide[: size // LANES // LANES].reshape(-1, LANE_LIMBS, LANES).transpose(0, 2, 1).reshape(-1, LANE_LIMBS)
     return _Tables(read_only(wide), read_only(np.ascontiguousarray(narrow)))
 
 
@@ -200,7 +84,12 @@ def _column_pass(work: np.ndarray, level: tuple[int, int], table: np.ndarray, fo
     size, count = level
     for first in range(0, len(work), size):
         spacing = size // count
-        run_ranges(partial(_columns, work, first, spacing, count, table, forward), spacing, threads, least=16)
+
+        def transform(start: int, stop: int, first: int = first, spacing: int = spacing) -> None:
+            column = aligned_rows(count, SPILLED)
+            _columns(work, first, spacing, table, forward, column, start, stop)
+
+        run_ranges(transform, spacing, threads, least=16)
 
 
 def extend_to_odd_coset(values_mont: np.ndarray, threads: int | None = None) -> np.ndarray:

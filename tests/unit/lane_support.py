@@ -3,12 +3,15 @@
 import numpy as np
 import pytest
 
-from prover.kernels.ifma.emit import BITS, LIMBS
-from prover.kernels.ifma.lanes import SPILLED, aligned_rows
-from prover.kernels.paths import choose, compiler_features
+from prover.kernels.constants import LANE_BITS as BITS
+from prover.kernels.constants import LANE_LIMBS as LIMBS
+from prover.kernels.constants import SPILLED
+from prover.kernels.cpu.arrays import aligned_rows
+from prover.kernels.host import cpu_features
+from prover.kernels.paths import choose
 
 # Printed by pytest where it applies: the kernels are machine code of this instruction set and nothing else.
-ON_THIS_CPU = choose("auto", compiler_features())
+ON_THIS_CPU = choose("auto", cpu_features())
 needs_ifma = pytest.mark.skipif(ON_THIS_CPU.name != "ifma", reason=ON_THIS_CPU.reason)
 
 

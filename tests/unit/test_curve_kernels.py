@@ -5,8 +5,9 @@ import pytest
 from py_ecc import optimized_bn128 as reference
 
 from protocol.field import Q
-from prover.kernels.cpu import curve, kernel, points
+from prover.kernels.cpu import curve, points
 from prover.kernels.cpu.coordinate import group_marker, load, neg
+from prover.kernels.device import kernel
 
 
 @kernel

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from protocol.field import Q, R
-from prover.kernels.cpu import kernel
 from prover.kernels.cpu.field import limb_tuple
 from prover.kernels.cpu.inverse import inverse_modulo, inverse_of_lowest_word, signed_words
+from prover.kernels.device import kernel
 
 # The fields' moduli, and primes whose size and lowest bits are different.
 MODULI = [Q, R, 2**252 + 27742317777372353535851937790883648493, 2**127 - 1, 65537, 3]

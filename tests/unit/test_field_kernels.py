@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from protocol.field import Q, R
-from prover.kernels.cpu import emit, field, intrinsic, kernel
+from prover.kernels.cpu import emit, field
+from prover.kernels.device import intrinsic, kernel
 
 MONT = 1 << 256
 

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from protocol.field import Q
-from prover.kernels.cpu import kernel
 from prover.kernels.cpu.coordinate import group_marker
+from prover.kernels.device import kernel
 from prover.kernels.ifma import coordinate
 from prover.kernels.ifma.coordinate import lanes_like
 from prover.kernels.ifma.lanes import load_points, spill, store_points, unspill
-from prover.msm.lane_pairs import _invert_lanes
+from prover.msm.lane_pair_kernels import _invert_lanes
 from tests.unit.lane_support import needs_ifma, spilled, unspilled
 
 pytestmark = needs_ifma

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from protocol.field import R
-from prover.kernels.cpu import kernel
 from prover.kernels.cpu import vector as portable_vector
 from prover.kernels.cpu.vector import fr_from_mont, fr_to_mont
+from prover.kernels.device import kernel
 from prover.kernels.ifma import scalars, vector
 from prover.kernels.ifma.lanes import spill, unspill
 from prover.kernels.ifma.scalars import any_lanes, load_elements, store_elements, transpose_rows

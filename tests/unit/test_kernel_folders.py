@@ -7,35 +7,23 @@ import sys
 import time
 from pathlib import Path
 
-import pytest
-from numba import config
-
 from prover.kernels import cache
-
-
-@pytest.fixture
-def numba_folder(monkeypatch):
-    """Put Numba's cache folder back after a test that moves it."""
-    monkeypatch.setattr(config, "CACHE_DIR", config.CACHE_DIR)
-    monkeypatch.setenv("NUMBA_CACHE_DIR", os.environ["NUMBA_CACHE_DIR"])
 
 
 def _old_folder(parent: Path, name: str, days: float) -> Path:
     folder = parent / name
     folder.mkdir(parents=True)
-    (folder / "kernel.nbc").write_bytes(b"code")
+    (folder / "a.kernels").write_bytes(b"code")
     (folder / cache._LOCK).touch()
     os.utime(folder / cache._LOCK, (time.time() - 86400 * days,) * 2)
     return folder
 
 
-def test_a_new_version_removes_old_folders_but_for_the_newest_and_those_used_of_late(
-    tmp_path, monkeypatch, numba_folder
-):
+def test_a_new_version_removes_old_folders_but_for_the_newest_and_those_used_of_late(tmp_path, monkeypatch):
     monkeypatch.setenv("GELAP_CACHE_DIR", str(tmp_path))
     ages = {"a": 9, "b": 8, "c": 7, "d": 6, "e": 5}
     old = {name: _old_folder(tmp_path / "kernels", name, days) for name, days in ages.items()}
-    current = cache.use_kernel_cache()
+    current = cache.kernel_folder.__wrapped__()
     assert [name for name, folder in old.items() if folder.exists()] == ["c", "d", "e"]
     assert current.is_dir()
     recent = [_old_folder(tmp_path / "kernels", f"recent{number}", 0.5) for number in range(6)]
@@ -65,7 +53,7 @@ def test_a_folder_that_a_process_uses_is_not_removed_before_the_process_ends(tmp
     assert holder.stdout.readline() == "held\n"
     os.utime(folder / cache._LOCK, (time.time() - 86400 * 9,) * 2)
     cache._remove_old(parent)
-    assert (folder / "kernel.nbc").exists()
+    assert (folder / "a.kernels").exists()
     holder.communicate()
     cache._remove_old(parent)
     assert not folder.exists()

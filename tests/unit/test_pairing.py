@@ -2,12 +2,13 @@
 
 from math import gcd
 
+import numba
 import numpy as np
 import pytest
 from py_ecc import optimized_bn128 as reference
 
 from protocol.field import Q, R
-from prover.kernels.cpu import fq12, kernel, points
+from prover.kernels.cpu import fq12, points
 from prover.kernels.cpu.pairing import X, g1_on_curve, g2_in_subgroup, g2_on_curve, pairing, pairing_product_is_one
 from prover.kernels.cpu.vector import fq_from_mont
 from prover.limbs import from_limbs, to_limbs
@@ -165,7 +166,7 @@ def test_the_endomorphism_equation_singles_out_points_of_order_r():
     assert (2 * Q - R) % R
 
 
-@kernel
+@numba.njit(error_model="numpy")
 def _fq12_laws(a, b):
     """Whether a * (1 / a) is one, a^2 is a * a, and Frobenius powers are multiplicative and of order 12."""
     left, right = np.empty((6, 8), dtype=np.uint64), np.empty((6, 8), dtype=np.uint64)

@@ -1,8 +1,4 @@
-"""What kernels are given: one array type, so that each kernel is compiled once.
-
-Numba compiles a kernel again for every combination of dtype, layout, alignment and writability it meets, and arrays
-mapped from files are read-only and often misaligned.
-"""
+"""What kernels are given: contiguous, aligned arrays. Those mapped from files are often misaligned."""
 
 import numpy as np
 
@@ -25,6 +21,13 @@ def as_rows(array: np.ndarray, width: int) -> np.ndarray:
 
 def read_only(array: np.ndarray) -> np.ndarray:
     """A read-only, aligned, contiguous view of `array`, or a copy where it is not aligned or contiguous."""
-    view = np.require(array, requirements=["C", "A"]).view()
+    view = np.require(array, requirements=["C", "A"]).view(np.ndarray)
     view.flags.writeable = False
     return view
+
+
+def aligned_rows(count: int, width: int) -> np.ndarray:
+    """An uninitialised uint64 array (count, width) that begins at a cache line."""
+    buffer = np.empty(count * width + 8, dtype=np.uint64)
+    start = -(buffer.ctypes.data // 8) % 8
+    return buffer[start : start + count * width].reshape(count, width)

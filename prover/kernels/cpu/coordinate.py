@@ -9,9 +9,10 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import overload
 
-from prover.kernels.cpu import emit, field, intrinsic, kernel
+from prover.kernels.cpu import emit, field
 from prover.kernels.cpu.emit import LIMBS
 from prover.kernels.cpu.field import FQ, FQ_ONE, ZERO
+from prover.kernels.device import intrinsic, kernel
 
 FQ_TYPE = field.ELEMENT
 FQ2_TYPE = types.UniTuple(FQ_TYPE, 2)

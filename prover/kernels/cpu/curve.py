@@ -8,8 +8,8 @@ order of both curves is odd, so no point but infinity equals its own opposite.
 In arrays an affine point takes slots 0, 1 of a row, an XYZZ point slots 0 to 3.
 """
 
-from prover.kernels.cpu import kernel
 from prover.kernels.cpu.coordinate import add, inverse, is_zero, load, mul, one, square, store, sub, zero
+from prover.kernels.device import kernel
 
 
 @kernel

@@ -14,18 +14,13 @@ from collections.abc import Callable
 
 from llvmlite import binding, ir
 
-from prover.kernels.paths import compiler_features
+from prover.kernels.constants import LIMBS, limbs_of
+from prover.kernels.host import cpu_features
 
-LIMBS = 4
 I64 = ir.IntType(64)
 I128 = ir.IntType(128)
 I256 = ir.IntType(256)
 ELEMENT = ir.ArrayType(I64, LIMBS)
-
-
-def limbs_of(value: int) -> list[int]:
-    """The four 64-bit limbs of 0 <= value < 2^256, least significant first."""
-    return [(value >> (64 * i)) & (2**64 - 1) for i in range(LIMBS)]
 
 
 def to_wide(builder: ir.IRBuilder, element: ir.Value) -> ir.Value:
@@ -72,7 +67,7 @@ def outlined(
 
 def has_two_carry_chains() -> bool:
     """Does the CPU that is compiled for have MULX, ADCX and ADOX?"""
-    features = compiler_features()
+    features = cpu_features()
     return bool(features.get("bmi2") and features.get("adx"))
 
 

@@ -12,7 +12,9 @@ import numpy as np
 from numba import types
 
 from protocol.field import Q, R
-from prover.kernels.cpu import emit, intrinsic, inverse, kernel
+from prover.kernels.constants import limbs_of
+from prover.kernels.cpu import emit, inverse
+from prover.kernels.device import intrinsic, kernel
 
 Limbs = tuple[np.uint64, np.uint64, np.uint64, np.uint64]
 
@@ -23,7 +25,7 @@ FQ = emit.PrimeField("fq", Q)
 
 def limb_tuple(value: int) -> Limbs:
     """An integer 0 <= value < 2^256 as the tuple kernels take."""
-    a, b, c, d = (np.uint64(limb) for limb in emit.limbs_of(value))
+    a, b, c, d = (np.uint64(limb) for limb in limbs_of(value))
     return a, b, c, d
 
 

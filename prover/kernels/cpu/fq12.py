@@ -8,11 +8,11 @@ fast, and a pairing still takes about a millisecond.
 import numpy as np
 
 from protocol.field import Q
-from prover.kernels.cpu import kernel
 from prover.kernels.cpu.coordinate import FQ2_ONE, FQ_ONE, add, load, mul, neg, one, store, zero
 from prover.kernels.cpu.coordinate import fq2_inverse as inverse
 from prover.kernels.cpu.coordinate import square as square_fq2
 from prover.kernels.cpu.field import Limbs, fq_neg, montgomery
+from prover.kernels.device import kernel, stack_rows
 
 SHAPE = (6, 8)
 _Complex = tuple[int, int]
@@ -87,7 +87,8 @@ def _fold(wide, out):
 @kernel
 def multiply(out, a, b):
     """out = a * b; `out` may be `a` or `b`."""
-    wide = np.zeros((11, 8), dtype=np.uint64)
+    wide = stack_rows(11, 8)
+    wide[:] = 0
     for i in range(6):
         left = load(a, i, 0, FQ2_ONE)
         for j in range(6):
@@ -99,7 +100,8 @@ def multiply(out, a, b):
 @kernel
 def square(out, a):
     """out = a^2; `out` may be `a`."""
-    wide = np.zeros((11, 8), dtype=np.uint64)
+    wide = stack_rows(11, 8)
+    wide[:] = 0
     for i in range(6):
         left = load(a, i, 0, FQ2_ONE)
         store(wide, 2 * i, 0, add(load(wide, 2 * i, 0, FQ2_ONE), square_fq2(left)))
@@ -113,7 +115,8 @@ def square(out, a):
 @kernel
 def multiply_sparse(a, c0, c1, c3):
     """a *= c0 + c1 w + c3 w^3, the shape of a line."""
-    wide = np.zeros((11, 8), dtype=np.uint64)
+    wide = stack_rows(11, 8)
+    wide[:] = 0
     for i in range(6):
         left = load(a, i, 0, FQ2_ONE)
         store(wide, i, 0, add(load(wide, i, 0, FQ2_ONE), mul(left, c0)))
@@ -147,8 +150,8 @@ def invert(out, a):
 
     The product of a's conjugates over F_q2, a^(q^2) to a^(q^10), is 1 / a but for a's norm, which lies in F_q2.
     """
-    conjugate_of_a = np.empty(SHAPE, dtype=np.uint64)
-    norm = np.empty(SHAPE, dtype=np.uint64)
+    conjugate_of_a = stack_rows(6, 8)
+    norm = stack_rows(6, 8)
     frobenius(conjugate_of_a, a, 2)
     set_one(out)
     multiply(out, out, conjugate_of_a)

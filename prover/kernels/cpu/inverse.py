@@ -10,8 +10,8 @@ import numpy as np
 from llvmlite import ir
 from numba import types
 
-from prover.kernels.cpu import intrinsic, kernel
 from prover.kernels.cpu.emit import I64, I128, LIMBS, from_wide
+from prover.kernels.device import intrinsic, kernel
 
 _BITS = 62
 _WORDS = 5

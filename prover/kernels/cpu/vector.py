@@ -8,74 +8,23 @@ from typing import Any
 
 import numpy as np
 
-from prover.kernels.cpu import field, kernel
+from protocol.field import R
+from prover.kernels.constants import FQ_R2, FR_R2, PLAIN_ONE, Limbs, montgomery
 from prover.kernels.cpu.arrays import as_rows, read_only
-from prover.kernels.cpu.field import load, store
 from prover.kernels.cpu.threads import run_ranges
+from prover.kernels.native import entry
+
+_KERNELS = "prover.kernels.cpu.vector_kernels"
+_fr_scale = entry(_KERNELS, "fr_scale")
+_fq_scale = entry(_KERNELS, "fq_scale")
+_fr_multiply = entry(_KERNELS, "fr_multiply")
+_fr_multiply_subtract = entry(_KERNELS, "fr_multiply_subtract")
+_fr_invert = entry(_KERNELS, "fr_invert")
+_fr_powers = entry(_KERNELS, "fr_powers")
+_sparse_multiply = entry(_KERNELS, "sparse_multiply")
 
 
-@kernel
-def _fr_scale(values, factor, out, start, stop):
-    for i in range(start, stop):
-        store(out, i, field.fr_mul(load(values, i), factor))
-
-
-@kernel
-def _fq_scale(values, factor, out, start, stop):
-    for i in range(start, stop):
-        store(out, i, field.fq_mul(load(values, i), factor))
-
-
-@kernel
-def _fr_multiply(a, b, out, start, stop):
-    for i in range(start, stop):
-        store(out, i, field.fr_mul(load(a, i), load(b, i)))
-
-
-@kernel
-def _fr_multiply_subtract(a, b, c, out, start, stop):
-    for i in range(start, stop):
-        product = field.fr_mul(load(a, i), load(b, i))
-        store(out, i, field.fr_sub(product, load(c, i)))
-
-
-@kernel
-def _fr_invert(values, out, start, stop):
-    """Montgomery's trick: one inversion and three multiplications an element; zeros are left out of the product."""
-    product = field.FR_ONE
-    for i in range(start, stop):
-        store(out, i, product)
-        value = load(values, i)
-        if not field.is_zero(value):
-            product = field.fr_mul(product, value)
-    inverse = field.fr_inverse(product)
-    for i in range(stop - 1, start - 1, -1):
-        value = load(values, i)
-        if field.is_zero(value):
-            store(out, i, field.ZERO)
-        else:
-            store(out, i, field.fr_mul(inverse, load(out, i)))
-            inverse = field.fr_mul(inverse, value)
-
-
-@kernel
-def _fr_powers(base, first, out):
-    power = first
-    for i in range(out.shape[0]):
-        store(out, i, power)
-        power = field.fr_mul(power, base)
-
-
-@kernel
-def _sparse_multiply(row_ptr, col, value, vector, out, start, stop):
-    for row in range(start, stop):
-        total = field.ZERO
-        for k in range(row_ptr[row], row_ptr[row + 1]):
-            total = field.fr_add(total, field.fr_mul(load(value, k), load(vector, col[k])))
-        store(out, row, total)
-
-
-def _scaled(scale: Any, values: np.ndarray, factor: field.Limbs, threads: int | None) -> np.ndarray:
+def _scaled(scale: Any, values: np.ndarray, factor: Limbs, threads: int | None) -> np.ndarray:
     values = as_rows(values, 4)
     out = np.empty_like(values)
     run_ranges(lambda start, stop: scale(values, factor, out, start, stop), len(values), threads)
@@ -84,22 +33,22 @@ def _scaled(scale: Any, values: np.ndarray, factor: field.Limbs, threads: int | 
 
 def fr_to_mont(values: np.ndarray, threads: int | None = None) -> np.ndarray:
     """Plain -> Montgomery form, in F_r."""
-    return _scaled(_fr_scale, values, field.FR_R2, threads)
+    return _scaled(_fr_scale, values, FR_R2, threads)
 
 
 def fr_from_mont(values_mont: np.ndarray, threads: int | None = None) -> np.ndarray:
     """Montgomery form -> plain, in F_r."""
-    return _scaled(_fr_scale, values_mont, field.PLAIN_ONE, threads)
+    return _scaled(_fr_scale, values_mont, PLAIN_ONE, threads)
 
 
 def fq_to_mont(values: np.ndarray, threads: int | None = None) -> np.ndarray:
     """Plain -> Montgomery form, in F_q."""
-    return _scaled(_fq_scale, values, field.FQ_R2, threads)
+    return _scaled(_fq_scale, values, FQ_R2, threads)
 
 
 def fq_from_mont(values_mont: np.ndarray, threads: int | None = None) -> np.ndarray:
     """Montgomery form -> plain, in F_q."""
-    return _scaled(_fq_scale, values_mont, field.PLAIN_ONE, threads)
+    return _scaled(_fq_scale, values_mont, PLAIN_ONE, threads)
 
 
 def _same_length(*arrays: np.ndarray) -> list[np.ndarray]:
@@ -138,7 +87,7 @@ def fr_inverse_vector(values_mont: np.ndarray, threads: int | None = None) -> np
 def fr_powers(base: int, count: int, first: int = 1) -> np.ndarray:
     """first * base^i for i = 0 .. count-1 in Montgomery form; `base` and `first` are plain integers."""
     out = np.empty((count, 4), dtype=np.uint64)
-    _fr_powers(field.montgomery(base, field.R), field.montgomery(first, field.R), out)
+    _fr_powers(montgomery(base, R), montgomery(first, R), out)
     return out
 
 

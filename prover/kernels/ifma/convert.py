@@ -7,9 +7,9 @@ Both pack an element into four 64-bit limbs. The portable form is canonical; the
 from numba.extending import overload
 
 from protocol.field import Q
-from prover.kernels.cpu import kernel
 from prover.kernels.cpu.coordinate import FQ2_TYPE, FQ_TYPE, load, store
 from prover.kernels.cpu.field import fq_mul, limb_tuple
+from prover.kernels.device import export, kernel
 from prover.kernels.ifma.emit import R_BITS
 
 _TO_LANES = limb_tuple((1 << R_BITS) % Q)
@@ -55,7 +55,7 @@ def _from_lanes(a):
     return None
 
 
-@kernel
+@export("u64[:,:], u64[:,:], like, i64, i64")
 def points_to_lanes(points, out, like, start, stop):
     """Rows start .. stop-1 of `out` = those of `points`, affine, in the lanes' form."""
     for i in range(start, stop):

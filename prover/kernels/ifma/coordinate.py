@@ -12,7 +12,7 @@ from llvmlite import ir
 from numba import types
 
 from protocol.field import Q
-from prover.kernels.cpu import intrinsic
+from prover.kernels.device import intrinsic
 from prover.kernels.ifma import emit
 from prover.kernels.ifma.emit import LaneField, Limbs
 from prover.kernels.ifma.lanes import LANES, PAIR, byte_to_mask, coordinate_type, mask_to_byte, pair

@@ -11,13 +11,13 @@ IFMA extensions" (2016).
 
 from llvmlite import ir
 
+from prover.kernels.constants import LANE_BITS, LANE_LIMBS, LANE_R_BITS, LANES, lane_limbs_of
 from prover.kernels.cpu.emit import I64
 
-LANES = 8
-LIMBS = 5
-BITS = 52
+LIMBS = LANE_LIMBS
+BITS = LANE_BITS
 MASK = (1 << BITS) - 1
-R_BITS = LIMBS * BITS
+R_BITS = LANE_R_BITS
 VECTOR = ir.VectorType(I64, LANES)
 ELEMENT = ir.ArrayType(VECTOR, LIMBS)
 BOOLEANS = ir.VectorType(ir.IntType(1), LANES)
@@ -31,14 +31,9 @@ def splat(value: int) -> ir.Constant:
     return ir.Constant(VECTOR, [I64(value)] * LANES)
 
 
-def limbs_of(value: int) -> list[int]:
-    """The five 52-bit limbs of 0 <= value < 2^260, least significant first."""
-    return [(value >> (BITS * i)) & MASK for i in range(LIMBS)]
-
-
 def constant(value: int) -> Limbs:
     """An integer below 2^260 in every lane."""
-    return [splat(limb) for limb in limbs_of(value)]
+    return [splat(limb) for limb in lane_limbs_of(value)]
 
 
 def limbs(builder: ir.IRBuilder, element: ir.Value) -> Limbs:
@@ -146,7 +141,7 @@ class LaneField:
         self._limbs = constant(modulus)
         self._minus_inverse = splat(-pow(modulus, -1, 1 << BITS) % (1 << BITS))
         # Entry k: the largest multiple of p that is at most k * 2^253, limb by limb.
-        multiples = [limbs_of((k << 253) // modulus * modulus) for k in range(LANES)]
+        multiples = [lane_limbs_of((k << 253) // modulus * modulus) for k in range(LANES)]
         self._multiples = [ir.Constant(VECTOR, [I64(multiple[i]) for multiple in multiples]) for i in range(LIMBS)]
 
     def multiple(self, times: int) -> Limbs:

@@ -8,16 +8,16 @@ the group.
 
 from typing import Any
 
-import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.core.datamodel import models
 from numba.extending import register_model
 
-from prover.kernels.cpu import intrinsic
+from prover.kernels.constants import SPILLED
 from prover.kernels.cpu.coordinate import FQ2_TYPE, FQ_TYPE
 from prover.kernels.cpu.emit import I64
+from prover.kernels.device import intrinsic
 from prover.kernels.ifma import emit
 from prover.kernels.ifma.emit import BOOLEANS, ELEMENT, VECTOR
 
@@ -27,8 +27,6 @@ _HALF = ir.VectorType(I64, emit.LANES // 2)
 # Bytes of an element in memory, and of two side by side: one load.
 _ELEMENT_BYTES = 32
 _ROW_BYTES = 64
-# Limbs of a spilled element: see `spill`.
-SPILLED = emit.LIMBS * emit.LANES
 
 
 class _LanesType(types.Type):
@@ -239,13 +237,6 @@ def unspill(typing_context, array, row, like):
         return builder.load(_spill_address(context, builder, array, arguments, like), align=8)
 
     return like(array, types.intp, like), generate
-
-
-def aligned_rows(count: int, width: int) -> np.ndarray:
-    """An uninitialised uint64 array (count, width) that begins at a cache line."""
-    buffer = np.empty(count * width + 8, dtype=np.uint64)
-    start = -(buffer.ctypes.data // 8) % 8
-    return buffer[start : start + count * width].reshape(count, width)
 
 
 @intrinsic

@@ -11,8 +11,8 @@ from llvmlite import ir
 from numba import types
 
 from protocol.field import R
-from prover.kernels.cpu import intrinsic
 from prover.kernels.cpu.emit import I64
+from prover.kernels.device import intrinsic
 from prover.kernels.ifma import emit
 from prover.kernels.ifma.emit import VECTOR, LaneField, Limbs
 from prover.kernels.ifma.lanes import LANES, array_data, word_address

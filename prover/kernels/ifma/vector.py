@@ -8,30 +8,18 @@ from functools import partial
 import numpy as np
 
 from protocol.field import R
-from prover.kernels.cpu import kernel
+from prover.kernels.constants import LANES, lane_limbs_of
 from prover.kernels.cpu.arrays import as_rows
 from prover.kernels.cpu.threads import run_ranges
-from prover.kernels.ifma.emit import LANES, limbs_of
-from prover.kernels.ifma.scalars import broadcast, load_elements, mul, small_difference, store_elements
+from prover.kernels.native import entry
+
+_KERNELS = "prover.kernels.ifma.vector_kernels"
+_multiply = entry(_KERNELS, "multiply")
+_multiply_subtract = entry(_KERNELS, "multiply_subtract")
 
 # A product in the lanes divides by 2^260, and the values carry a factor of 2^256 each. Rows: what a product of two
 # values is multiplied by to carry 2^256 again, what it is multiplied by to be plain, and what makes one value plain.
-_FACTORS = np.array([limbs_of((1 << 264) % R), limbs_of(1 << 8), limbs_of(1 << 4)], dtype=np.uint64)
-
-
-@kernel
-def _multiply(a, b, factors, out, start, stop):
-    for row in range(8 * start, 8 * stop, 8):
-        product = mul(load_elements(a, row), load_elements(b, row))
-        store_elements(out, row, mul(product, broadcast(factors, 0)))
-
-
-@kernel
-def _multiply_subtract(a, b, c, factors, out, start, stop):
-    for row in range(8 * start, 8 * stop, 8):
-        product = mul(mul(load_elements(a, row), load_elements(b, row)), broadcast(factors, 1))
-        subtracted = mul(load_elements(c, row), broadcast(factors, 2))
-        store_elements(out, row, small_difference(product, subtracted))
+_FACTORS = np.array([lane_limbs_of((1 << 264) % R), lane_limbs_of(1 << 8), lane_limbs_of(1 << 4)], dtype=np.uint64)
 
 
 def _same_length(*arrays: np.ndarray) -> list[np.ndarray]:

@@ -13,20 +13,17 @@ _ROOT = Path(__file__).parents[3]
 # A process of its own: in this one, other tests have loaded kernels already.
 _CHILD = """
 import sys
-from numba.core.dispatcher import Dispatcher
 from prover.backend import warm_up
 from prover.engine import Engine
 from prover.groth16.prove import ProvingKey
+from prover.kernels import native
 from prover.ntt import domain
 from prover.witness import cpu as witness
 from tests.unit.groth16 import samples
 
 def ready():
-    modules = [module for name, module in sys.modules.items() if name.startswith("prover.")]
-    values = [value for module in modules for value in vars(module).values()]
-    kernels = {id(value): value for value in values if isinstance(value, Dispatcher)}
     tables = (domain.twiddles, domain.coset_factors, witness.checker, witness._program_arrays)
-    return sum(len(kernel.overloads) for kernel in kernels.values()), [table.cache_info().misses for table in tables]
+    return sorted(native._images), [table.cache_info().misses for table in tables]
 
 engine = Engine(samples.product_circuit(), ProvingKey.load(sys.argv[1]))
 before = ready()
@@ -37,6 +34,7 @@ proof = engine.prove(engine.solve({"result": 35, "left": 5, "right": 7}))
 assert engine.verify([35], proof)
 assert before != after, "the warm-up did nothing"
 assert ready() == after, f"the first proof had to make more ready: {after} became {ready()}"
+assert "numba" not in sys.modules
 """
 
 

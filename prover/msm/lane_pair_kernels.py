@@ -8,14 +8,12 @@ points, are found on the way and added again by `_add_with_care`.
 
 import numpy as np
 
-from prover.kernels.cpu import kernel
 from prover.kernels.cpu.coordinate import inverse, load, mul, neg, one, store
+from prover.kernels.device import kernel
 from prover.kernels.ifma import coordinate as lanes
 from prover.kernels.ifma.convert import from_lanes, to_lanes
 from prover.kernels.ifma.coordinate import difference, lanes_like, negate_where, one_where, small_difference, sum_x
 from prover.kernels.ifma.lanes import (
-    SPILLED,
-    aligned_rows,
     load_both_x,
     load_points,
     load_words,
@@ -26,29 +24,11 @@ from prover.kernels.ifma.lanes import (
     unspill,
     write_words,
 )
+from prover.msm.lane_workspace import BATCH
 from prover.msm.pairwise import affine_sum, denominator
 
-# Pairs that share an inversion, which costs as much as some 400 scalar multiplications.
-BATCH = 4096
 # Pairs between the one that is worked on and the one that is asked for from memory.
 _AHEAD = 32
-
-
-class PairScratch:
-    """What `add_batch` needs besides its operands; one for each thread. width: limbs of an affine point."""
-
-    def __init__(self, width: int) -> None:
-        spilled = SPILLED * (width // 8)
-        self.gaps = aligned_rows(BATCH // 8, spilled)
-        self.products = aligned_rows(BATCH // 8, spilled)
-        self.careful = np.empty(BATCH, dtype=np.int64)
-        self.row = aligned_rows(8, width)
-        self.row_addresses = self.row.ctypes.data + np.arange(8, dtype=np.uint64) * np.uint64(8 * width)
-        self.care = np.empty((BATCH, width), dtype=np.uint64)
-
-    @property
-    def arrays(self) -> tuple[np.ndarray, ...]:
-        return self.gaps, self.products, self.careful, self.row, self.row_addresses, self.care
 
 
 @kernel
@@ -80,8 +60,8 @@ def _load_signed(address, like):
 @kernel
 def _add_with_care(left, right, careful, count, sums, stride, care, like):
     """Write left[j] + right[j] to the address sums + j * stride for j in careful[:count], whatever the points are."""
-    out = np.empty((1, care.shape[1]), dtype=np.uint64)
-    words = out.reshape(-1)
+    out = care[BATCH : BATCH + 1]
+    words = out[0]
     product = one(like)
     for k in range(count):
         x1, y1 = _load_signed(left[careful[k]], like)

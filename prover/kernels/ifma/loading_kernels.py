@@ -7,23 +7,12 @@ import numpy as np
 from numba import types
 from numba.extending import overload
 
-from protocol.field import Q
-from prover.kernels.cpu import intrinsic, kernel
 from prover.kernels.cpu.coordinate import is_zero
+from prover.kernels.device import export, intrinsic
 from prover.kernels.ifma import emit
 from prover.kernels.ifma.coordinate import FQ, difference, mul, small_difference, square
-from prover.kernels.ifma.emit import R_BITS, limbs_of
 from prover.kernels.ifma.lanes import LANES, PAIR, load_points, load_words, mask_to_byte, store_points
 from prover.kernels.ifma.scalars import broadcast
-
-_TO_LANES = (1 << (2 * R_BITS - 256)) % Q
-_B = {8: (3,), 16: (27 * pow(82, -1, Q), -3 * pow(82, -1, Q))}
-# For the points of a width, as 52-bit limbs: what a product with brings the portable form into the lanes' (which
-# divides by 2^260 as it does so), and the b of y^2 = x^3 + b in the lanes' form, in G2 real part first.
-CONSTANTS = {
-    width: np.array([limbs_of(_TO_LANES), *(limbs_of((part << R_BITS) % Q) for part in b)], dtype=np.uint64)
-    for width, b in _B.items()
-}
 
 
 def _scaled(a, factor):
@@ -32,7 +21,7 @@ def _scaled(a, factor):
 
 
 def _curve_constant(table, like):
-    """The curve's b, from `CONSTANTS`, for coordinates of the kind of `like`; only inside kernels."""
+    """The curve's b, from the host's table, for coordinates of the kind of `like`; only inside kernels."""
     raise NotImplementedError("lanes exist inside kernels only")
 
 
@@ -71,7 +60,7 @@ def _nonzero(typing_context, gap):
     return types.uint8(gap), generate
 
 
-@kernel
+@export("i64, i64, i64, i64, u64[:], i64[:], like", "i64")
 def find_finite(source, stride, count, first, addresses, places, like):
     """Write the addresses of the points that are not infinity, and their numbers; returns how many there are.
 
@@ -87,11 +76,11 @@ def find_finite(source, stride, count, first, addresses, places, like):
     return found
 
 
-@kernel
+@export("u64[:], i64, i64, i64, i64, u64[:,:], like", "i64")
 def check_and_convert(addresses, start, stop, target, stride, constants, kind):
     """Write the points at addresses[start:stop] in the lanes' form to addresses target + i * stride.
 
-    start and stop are multiples of 8; constants: see `CONSTANTS`; kind: a value of the group, as `like` elsewhere.
+    start and stop are multiples of 8; constants: see `prover.msm.lanes`; kind: a value of the group, as `like` is.
     Returns how many eights hold a point that is not on its curve.
     """
     wrong = 0
