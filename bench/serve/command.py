@@ -1,6 +1,5 @@
 """`gelap bench serve`: put a load on a private cluster, check every answer, and tell how long it took."""
 
-import asyncio
 import json
 import sys
 import tempfile
@@ -33,10 +32,10 @@ def measure(
     with tempfile.TemporaryDirectory(prefix="gelap-bench-") as folder, served_cluster(plan, Path(folder)) as cluster:
         requests = prepare(cluster.address, rate, number, kinds, seed)
         warm_up = prepare(cluster.address, 100.0, _WARM_UP_REQUESTS, [JobKind(1, 1.0, kinds[0].priority)], seed + 1)
-        asyncio.run(run(cluster.address, warm_up, timeout))
+        run(cluster.address, warm_up, timeout)
         others = OtherLoad()
         with cluster.kills_from_now_on(plan):
-            seconds = asyncio.run(run(cluster.address, requests, timeout, submit_only))
+            seconds = run(cluster.address, requests, timeout, submit_only)
         cores = others.cores()
         store = JobStore(redis.Redis.from_url(cluster.redis_url))
         counters = store.overview().counters
