@@ -12,6 +12,7 @@ from prover.limbs import from_limbs, to_limbs
 from prover.ntt import cpu, plan_cuda
 from prover.ntt.cuda import Transforms, _root
 from prover.ntt.domain import bit_reversal, root_of_unity
+from tests.unit.cuda.law_support import law_device
 
 DEVICE = ShimDevice()
 
@@ -159,6 +160,14 @@ def test_values_at_the_edge_of_the_field(edge):
     result = _run(Transforms(DEVICE, 12).extend_to_odd_coset, values)
     # A constant polynomial stays one.
     assert _plain(result) == [edge] * 4096
+
+
+def test_the_chains_of_a_gpu_compute_the_same():
+    device = law_device("chains")
+    values = _random((1, 1 << 12))
+    on_device = device.upload(values.view(np.uint32))
+    Transforms(device, 12).extend_to_odd_coset(on_device)
+    assert np.array_equal(device.download(on_device).view(np.uint64)[0], cpu.extend_to_odd_coset(values[0]))
 
 
 def test_results_are_canonical():

@@ -19,6 +19,7 @@ from prover.witness import cpu
 from prover.witness.cuda import LONG_ROW, DeviceWitness, proofs_of_a_block
 from prover.witness.schedule_cuda import BIT, INVERSE, LINEAR, PRODUCT, Schedule, longest_chain, make_schedule
 from tests.unit.circuit.sample_statements import dummy, honest_insertion, honest_spend
+from tests.unit.cuda.law_support import ARITHMETIC, law_device
 
 DEVICE = ShimDevice()
 EDGES = [0, 1, 2, 3, R - 1, R - 2, (R - 1) // 2, (R + 1) // 2, 1 << 30, 1 << 32, 1 << 253, (1 << 256) % R]
@@ -32,22 +33,24 @@ def _solver(name: str, made: dict[str, DeviceWitness] = {}) -> DeviceWitness:  #
     return made[name]
 
 
-def _arrays(solver: DeviceWitness, batch: int) -> list[np.ndarray]:
+def _arrays(solver: DeviceWitness, batch: int, device: ShimDevice = DEVICE) -> list[np.ndarray]:
     """Witness, scratch and failures."""
     return [
-        DEVICE.empty(shape, np.uint32)
+        device.empty(shape, np.uint32)
         for shape in ((solver.n_wires, batch, 8), (solver.n_scratch, batch, 8), (2, batch))
     ]
 
 
-def _execute(solver: DeviceWitness, inputs: np.ndarray, check: bool = False) -> tuple[np.ndarray, np.ndarray]:
+def _execute(
+    solver: DeviceWitness, inputs: np.ndarray, check: bool = False, device: ShimDevice = DEVICE
+) -> tuple[np.ndarray, np.ndarray]:
     """inputs: uint64 (batch, n_inputs, 4). Returns witnesses, uint64 (batch, n_wires, 4), and failures."""
     batch = len(inputs)
-    witness, scratch, failures = _arrays(solver, batch)
-    on_device = DEVICE.upload(np.ascontiguousarray(inputs.transpose(1, 0, 2)).view(np.uint32))
+    witness, scratch, failures = _arrays(solver, batch, device)
+    on_device = device.upload(np.ascontiguousarray(inputs.transpose(1, 0, 2)).view(np.uint32))
     solver.compute(on_device, witness, scratch, failures, check)
-    witnesses = DEVICE.download(witness).view(np.uint64)
-    return np.ascontiguousarray(witnesses.transpose(1, 0, 2)), DEVICE.download(failures)
+    witnesses = device.download(witness).view(np.uint64)
+    return np.ascontiguousarray(witnesses.transpose(1, 0, 2)), device.download(failures)
 
 
 def _random_inputs(circuit: Circuit, batch: int, seed: int = 1) -> np.ndarray:
@@ -146,14 +149,16 @@ def _inverses(count: int) -> Circuit:
     return compile_circuit(builder)
 
 
-def test_inverses_are_inverses_and_that_of_zero_is_zero():
+@pytest.mark.parametrize("arithmetic", ARITHMETIC)
+def test_inverses_are_inverses_and_that_of_zero_is_zero(arithmetic):
+    device = law_device(arithmetic)
     circuit = _inverses(64)
     source = random.Random(3)
     # Besides edges: small and large numbers, and few bits, both of the number and of its Montgomery form.
     values = [*EDGES, *range(1, 60), *(pow(2, i, R) for i in range(300)), *(R - 1 - pow(2, i, R) for i in range(254))]
     values += [source.randrange(R) for _ in range(64 * 32 - len(values))]
     inputs = to_limbs(values).reshape(32, 64, 4)
-    witnesses, _ = _execute(DeviceWitness(DEVICE, circuit), inputs)
+    witnesses, _ = _execute(DeviceWitness(device, circuit), inputs, device=device)
     assert np.array_equal(witnesses, cpu.execute(circuit, inputs))
     # The wires after the inputs are each inverse and the product: an inverse as such, not as the CPU has it.
     for row, statement in zip(witnesses, np.array(values, dtype=object).reshape(32, 64), strict=True):
