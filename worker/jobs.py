@@ -207,6 +207,8 @@ class JobStore:
             raise
         if outcome == b"spent":
             raise QuotaExceededError(retry_after=fields[0] / 1000)
+        if outcome == b"crowded":
+            raise QueueFullError("too many jobs of this API key's tenant wait already: try again when some have ended")
         if outcome in _REFUSALS:
             raise _REFUSALS[outcome]
         return Outcome(outcome.decode()), _job(_pairs(fields))

@@ -17,7 +17,7 @@ class Limits(BaseSettings):
     keep_finished: float = Field(default=3600.0, gt=0, description="how long a job can be asked for after its end")
     keep_proofs: float = Field(default=3600.0, gt=0, description="how long a proof stays in the cache")
     keep_idempotency: float = Field(default=86400.0, gt=0, description="how long an idempotency key counts")
-    queued_jobs: int = Field(default=1000, ge=1, description="jobs that may wait")
+    queued_jobs: int = Field(default=1000, ge=1, description="jobs that may wait; nine tenths of them one tenant's")
     oldest: float = Field(default=300.0, gt=0, description="a circuit takes no more jobs while one has waited longer")
     aging: float = Field(default=30.0, ge=0, description="bulk jobs that have waited so much longer go first")
     retries: int = Field(default=2, ge=0, description="tries after the first one")

@@ -20,7 +20,7 @@ while #claimed < most do
     break
   end
   local hash = job_key(id)
-  local job = redis.call('HMGET', hash, 'priority', 'expires_ms', 'queued_ms', 'queue_ms')
+  local job = redis.call('HMGET', hash, 'priority', 'expires_ms', 'queued_ms', 'queue_ms', 'tenant')
   if tonumber(job[2]) <= now then
     redis.call('HSET', hash, 'error', 'expired')
     finish(id, 'EXPIRED', keep)
@@ -31,6 +31,7 @@ while #claimed < most do
     redis.call('HINCRBY', hash, 'attempts', 1)
     redis.call('ZREM', queued_key(key, job[1]), id)
     redis.call('ZREM', 'gelap:expiring', id)
+    redis.call('SREM', waiting_key(job[5]), id)
     redis.call('ZADD', 'gelap:leases', now + lease, id)
     redis.call('PEXPIRE', sealed_key(id), 3600000)
     announce(id, 'RUNNING')

@@ -5,6 +5,7 @@
 --   gelap:queued:<key>:<priority>         sorted set of queued jobs of one proving key, by when they were submitted, in
 --                                         microseconds: in one millisecond there may be several
 --   gelap:expiring                        sorted set of all queued jobs, by when they expire
+--   gelap:waiting:<tenant>                set of a tenant's queued jobs
 --   gelap:leases                          sorted set of running jobs, by when their lease ends
 --   gelap:ended                           sorted set of the last jobs that ended, by when they did
 --   gelap:flight:<tenant>:<statement>     the job that is proving this statement now
@@ -37,6 +38,10 @@ local function queued_key(key, priority)
   return 'gelap:queued:' .. key .. ':' .. priority
 end
 
+local function waiting_key(tenant)
+  return 'gelap:waiting:' .. tenant
+end
+
 local function flight_key(tenant, statement)
   return 'gelap:flight:' .. tenant .. ':' .. statement
 end
@@ -62,12 +67,13 @@ end
 -- Put a job in the queue, for the first time or again; then it keeps its place. Sending word to a worker is up to the
 -- caller.
 local function enqueue(id)
-  local job = redis.call('HMGET', job_key(id), 'key', 'priority', 'created_us', 'expires_ms')
+  local job = redis.call('HMGET', job_key(id), 'key', 'priority', 'created_us', 'expires_ms', 'tenant')
   redis.call('HSET', job_key(id), 'state', 'QUEUED', 'queued_ms', now)
   redis.call('HDEL', job_key(id), 'token', 'worker')
   redis.call('ZREM', 'gelap:leases', id)
   redis.call('ZADD', queued_key(job[1], job[2]), job[3], id)
   redis.call('ZADD', 'gelap:expiring', job[4], id)
+  redis.call('SADD', waiting_key(job[5]), id)
   announce(id, 'QUEUED')
 end
 
@@ -84,6 +90,7 @@ local function finish(id, state, keep)
   redis.call('PEXPIRE', hash, keep)
   redis.call('ZREM', queued_key(job[3], job[4]), id)
   redis.call('ZREM', 'gelap:expiring', id)
+  redis.call('SREM', waiting_key(job[1]), id)
   redis.call('ZREM', 'gelap:leases', id)
   redis.call('ZADD', 'gelap:ended', now, id)
   redis.call('ZREMRANGEBYRANK', 'gelap:ended', 0, -LISTED - 1)

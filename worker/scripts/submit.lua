@@ -77,6 +77,10 @@ end
 if redis.call('ZCARD', 'gelap:expiring') >= limit then
   return {'full', {}}
 end
+-- A tenth of the queue is for the other tenants.
+if redis.call('SCARD', waiting_key(tenant)) >= math.ceil(limit * 0.9) then
+  return {'crowded', {}}
+end
 for each = 1, 2 do
   local _, since = oldest(key, each)
   if since and now - since > patience then

@@ -244,6 +244,36 @@ def test_a_full_queue_takes_no_more(client, redis_url):
     assert store.submit(statement_request(2))[0] is Outcome.NEW
 
 
+def test_one_tenant_leaves_a_tenth_of_the_queue_to_the_others(client, redis_url):
+    store = JobStore(connect(redis_url), Limits(queued_jobs=10))
+    jobs = [store.submit(statement_request(number))[1] for number in range(9)]
+    ways_out = {
+        "claimed": lambda: claim(store, jobs[0]),
+        "cancelled": lambda: store.cancel(jobs[1].id, ALICE),
+        "expired": lambda: (let_expire(client, jobs[2].id), store.reap()),
+    }
+    for number, leave in enumerate(ways_out.values(), 9):
+        with pytest.raises(QueueFullError, match="this API key's tenant"):
+            store.submit(statement_request(number))
+        leave()
+        assert store.submit(statement_request(number))[0] is Outcome.NEW
+    assert store.submit(statement_request(0, tenant=BOB))[0] is Outcome.NEW
+    with pytest.raises(QueueFullError, match="queue is full"):
+        store.submit(statement_request(1, tenant=BOB))
+    assert client.scard(f"gelap:waiting:{ALICE}") == 9
+
+
+def test_a_job_that_is_queued_again_counts_for_its_tenant_again(store, client):
+    _, job = store.submit(statement_request())
+    claim(store, job)
+    assert client.scard(f"gelap:waiting:{ALICE}") == 0
+    lose_worker(client, job.id)
+    store.reap()
+    assert client.smembers(f"gelap:waiting:{ALICE}") == {job.id.encode()}
+    store.succeed(claim(store, job), {}, proof=PROOF)
+    assert not client.exists(f"gelap:waiting:{ALICE}")
+
+
 def test_only_the_tenant_can_cancel(store):
     _, job = store.submit(statement_request())
     assert store.cancel(job.id, BOB) is None
