@@ -41,6 +41,15 @@ Json = Annotated[
 Plot = Annotated[
     Path | None, typer.Option("--plot", help="Draw time against size into this PNG file.", show_default=False)
 ]
+Device = Annotated[
+    str,
+    typer.Option(
+        help="cpu, or cuda, cuda:N: a GPU, in one process, by device events; --threads and --path are the CPU's."
+    ),
+]
+Batches = Annotated[
+    str, typer.Option("--batch", help="Proofs over the same bases, or polynomials, on a GPU; such as 1,64.")
+]
 Circuits = Annotated[
     list[str] | None,
     typer.Option(
@@ -69,6 +78,8 @@ def field_command(
 @app.command()
 def ntt(
     sizes: Sizes = "2^10,2^15,2^18",
+    device: Device = "cpu",
+    batch: Batches = "1",
     threads: Threads = None,
     path: Path_ = None,
     repeat: Repeat = 5,
@@ -78,6 +89,9 @@ def ntt(
     """Time number-theoretic transforms."""
     with _reporting("ntt", json_file, plot_file, repeat=repeat, sizes=sizes) as report:
         arguments = {"sizes": options.powers_of_two(sizes), "runs": repeat}
+        if device != "cpu":
+            _on_device(report, device, arguments | {"batches": options.sizes(batch)})
+            return
         report.results += _on_each_path("ntt", arguments, path, threads)
 
 
@@ -87,6 +101,8 @@ def msm(
     group: Annotated[
         list[str] | None, typer.Option(help="g1 or g2; repeat for both. Default: both.", show_default=False)
     ] = None,
+    device: Device = "cpu",
+    batch: Batches = "1",
     threads: Threads = None,
     path: Path_ = None,
     repeat: Repeat = 5,
@@ -96,6 +112,9 @@ def msm(
     """Time multi-scalar multiplication, with uniform scalars and with scalars like those of many witnesses."""
     with _reporting("msm", json_file, plot_file, repeat=repeat, sizes=sizes) as report:
         arguments = {"sizes": options.sizes(sizes), "groups": options.groups(group), "runs": repeat}
+        if device != "cpu":
+            _on_device(report, device, arguments | {"batches": options.sizes(batch)})
+            return
         report.results += _on_each_path("msm", arguments, path, threads)
 
 
@@ -106,6 +125,7 @@ def prove(
         list[str] | None,
         typer.Option(help="Also measure this prover on the same files, in turn: snarkjs.", show_default=False),
     ] = None,
+    device: Device = "cpu",
     threads: Threads = None,
     path: Path_ = None,
     repeat: Repeat = 5,
@@ -115,10 +135,14 @@ def prove(
     """Time Groth16 proofs: with the key in memory, and as whole processes from start to proof file.
 
     Every run proves another random statement. Keys are made on first use, for development only, and kept in the cache
-    directory; those of a chain of a million constraints take minutes and 2 GB.
+    directory; those of a chain of a million constraints take minutes and 2 GB. On a GPU keys are made there and
+    dropped, and only the time with the key in memory is taken.
     """
     names = list(dict.fromkeys(circuit or ["spend"]))
     with _reporting("prove", json_file, plot_file, repeat=repeat, circuits=names) as report:
+        if device != "cpu":
+            _on_device(report, device, {"names": names, "runs": repeat})
+            return
         others = [peers.find_peer(name) for name in dict.fromkeys(peer or [])]
         for other in others:
             report.machine["peers"].update(other.versions)
@@ -136,6 +160,24 @@ def prove(
                     report.results += residents
                     programs = [*(peers.gelap(resident.path) for resident in residents), *others]
                     report.results += whole_process.measure(prepared, Path(folder), programs, count, repeat)
+
+
+@app.command()
+def batch(
+    circuit: Annotated[str, typer.Option(help="spend, insert or chain:N.")] = "spend",
+    sizes: Annotated[str, typer.Option(help="Proofs in a batch, such as 1,16,64.")] = "1,4,16,32,64",
+    device: Annotated[str, typer.Option(help="cuda, cuda:N or cpu.")] = "cuda",
+    repeat: Repeat = 3,
+    json_file: Json = None,
+    plot_file: Plot = None,
+) -> None:
+    """Count proofs a second against the size of a batch, verification included, in one process."""
+    with _reporting("batch", json_file, plot_file, repeat=repeat, sizes=sizes, circuits=[circuit]) as report:
+        if device == "cpu":
+            arguments = {"name": circuit, "batches": options.sizes(sizes), "runs": repeat}
+            report.results += _in_child("batch", arguments, options.paths(None), max(options.threads(None)))
+            return
+        _on_device(report, device, {"name": circuit, "batches": options.sizes(sizes), "runs": repeat})
 
 
 @app.command()
@@ -221,6 +263,14 @@ def _on_each_path(
     chosen_paths = options.paths(paths)
     for count in options.threads(threads):
         yield from _in_child(task, arguments, chosen_paths, count)
+
+
+def _on_device(report: Report, device: str, arguments: dict[str, Any]) -> None:
+    """Measure on a GPU, in one child process that owns it."""
+    task = {"part": report.command, "device": device, "arguments": arguments}
+    answer = run_task("gpu", task, "auto", max(options.threads(None)))["answer"]
+    report.machine["gpu"] = answer["gpu"]
+    report.results += [Result(**fields) for fields in answer["results"]]
 
 
 def _in_child(task: str, arguments: dict[str, Any], paths: list[str], threads: int) -> Iterator[Result]:

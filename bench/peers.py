@@ -30,7 +30,7 @@ class ProverProgram:
 def gelap(path: str) -> ProverProgram:
     def command(zkey: str, wtns: str, proof: str, public: str) -> list[str]:
         files = ("--zkey", zkey, "--wtns", wtns, "--proof", proof, "--public", public)
-        return [sys.executable, "-m", "gelap.cli", "prove", *files]
+        return [sys.executable, "-m", "gelap.cli", "prove", "--device", "cpu", *files]
 
     return ProverProgram(GELAP, command, path=path)
 

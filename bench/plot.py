@@ -17,7 +17,7 @@ def require_matplotlib() -> None:
 
 
 def draw(report: Report, path: Path) -> None:
-    """Write medians with their quartiles, one line for each series, both axes logarithmic.
+    """Write medians with their quartiles, one line for each series, both axes logarithmic. Of batches, proofs a second.
 
     Raises BenchError without matplotlib and FormatError when the file cannot be written.
     """
@@ -33,18 +33,27 @@ def draw(report: Report, path: Path) -> None:
         series.setdefault(result.series, []).append(result)
     for name, results in series.items():
         results.sort(key=lambda result: result.size)
-        medians = [result.median for result in results]
-        below = [result.median - result.quartiles[0] for result in results]
-        above = [result.quartiles[1] - result.median for result in results]
+        lows, medians, highs = zip(*(_values(report, result) for result in results), strict=True)
+        below = [median - low for median, low in zip(medians, lows, strict=True)]
+        above = [high - median for median, high in zip(medians, highs, strict=True)]
         axes.errorbar(
             [result.size for result in results], medians, yerr=[below, above], label=name, marker="o", capsize=3
         )
     axes.set_xscale("log", base=2)
     axes.set_yscale("log")
     axes.set_xlabel(report.results[0].unit)
-    axes.set_ylabel("seconds, median and quartiles")
-    axes.set_title(f"gelap bench {report.command} on {report.machine['cpu']}", fontsize="medium")
+    axes.set_ylabel("proofs a second" if report.command == "batch" else "seconds, median and quartiles")
+    where = report.machine["gpu"]["name"] if "gpu" in report.machine else report.machine["cpu"]
+    axes.set_title(f"gelap bench {report.command} on {where}", fontsize="medium")
     axes.grid(True, which="both", alpha=0.3)
     axes.legend(fontsize="small")
     with atomic_write(path) as stream:
         figure.savefig(stream, format="png")
+
+
+def _values(report: Report, result: Result) -> tuple[float, float, float]:
+    """Lower quartile, median and upper quartile of what is drawn."""
+    low, high = result.quartiles
+    if report.command == "batch":
+        return result.size / high, result.size / result.median, result.size / low
+    return low, result.median, high

@@ -87,6 +87,30 @@ def measure(prepared: dict[str, Any], folder: str, runs: int, progress: Reporter
     return [Result("gelap_resident", prepared["constraints"], "constraints", seconds[1:], {"circuit": name}, details)]
 
 
+def measure_many(name: str, batches: list[int], runs: int, progress: Reporter) -> list[Result]:
+    """So many proofs one after another on the CPU, each verified: what a batch on a GPU is compared with."""
+    built = circuits.build(name)
+    key = ProvingKey.load(
+        ensure_circuit_keys(key_directory(), {built.name: built.r1cs}, progress).zkey_path(built.name)
+    )
+    fresh = circuits.statements(built)
+    witnesses = [solve(built, fresh())[0] for _ in range(min(max(batches), 8))]
+    prove(key, witnesses[0])
+    results = []
+    for done, size in enumerate(batches):
+        progress(f"{built.name}: {size} proofs", done, len(batches))
+        seconds = []
+        for _ in range(runs):
+            start = time.perf_counter()
+            for number in range(size):
+                prove(key, witnesses[number % len(witnesses)])
+            seconds.append(time.perf_counter() - start)
+        result = Result("groth16_batch", size, "proofs", seconds, {"circuit": built.name, "from": "witnesses"})
+        result.details["proofs_per_second"] = size / result.median
+        results.append(result)
+    return results
+
+
 class _PhaseClock:
     """Seconds of each phase of a proof, in order."""
 

@@ -11,6 +11,12 @@ _QUIET = 0.05
 
 def show(report: Report, console: Console) -> None:
     """Print the results and the machine they were measured on."""
+    if "gpu" in report.machine:
+        from bench.gpu.report import lines as gpu_lines
+
+        for line in gpu_lines(report):
+            console.print(line, markup=False, highlight=False, soft_wrap=True)
+        return
     if report.command == "prove":
         for table in _prove_tables(report.results):
             console.print(table)

@@ -25,6 +25,8 @@ TASKS = {
     "prove": "bench.proving:measure",
     "verify": "bench.verify:measure",
     "check": "bench.verify:check",
+    "batch": "bench.proving:measure_many",
+    "gpu": "bench.gpu.tasks:measure",
 }
 
 
