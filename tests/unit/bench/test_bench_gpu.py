@@ -1,0 +1,166 @@
+"""`gelap bench ... --device` and `python -m bench.gpu` on the shim: they work, check what they time, and say what is
+missing. The times themselves mean nothing here.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bench.errors import WrongResultError
+from bench.gpu import laws, report, sums, timing
+from bench.gpu.timing import device_runs
+from bench.result import Result
+from prover.devices.choice import gpu_problem
+from prover.kernels.cuda.shim_device import ShimDevice
+from prover.msm.cuda_plan import G1, G2, make_plan
+
+_ROOT = Path(__file__).resolve().parents[3]
+
+# What the machine with a GPU has beside the standard library, and the project's own packages.
+_ALLOWED = [
+    "numpy",
+    "numba",
+    "llvmlite",
+    "cupy",
+    "cupyx",
+    "cuda",
+    "bench",
+    "prover",
+    "protocol",
+    "fastrlock",
+    "cupy_backends",
+]
+_ONLY_THOSE = f"""
+import importlib.abc, sys
+
+class OnlyThose(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        top = name.split(".")[0]
+        if top in sys.stdlib_module_names or top in {_ALLOWED} or top.startswith("_"):
+            return None
+        raise ModuleNotFoundError("not installed here: " + name, name=name)
+
+sys.meta_path.insert(0, OnlyThose())
+"""
+
+
+def gelap_bench(bench, *arguments: object) -> dict:
+    result = bench(*arguments, "--json", "-")
+    assert result.exit_code == 0, result.stderr
+    return json.loads(result.stdout)
+
+
+def test_transforms_and_sums_are_timed_and_read_against_the_ceiling(bench):
+    document = gelap_bench(bench, "ntt", "--device", "shim", "--sizes", "2^5", "--batch", "1,2", "--repeat", 2)
+    assert [row["case"]["polynomials"] for row in document["results"]] == ["1", "1", "2", "2"]
+    for row in document["results"]:
+        assert row["path"] == "shim"
+        assert row["details"]["multiplications_per_second"] == row["details"]["multiplications"] / row["median"]
+        ceiling = document["machine"]["gpu"]["multiplications_per_second"]
+        assert row["details"]["share_of_ceiling"] == row["details"]["multiplications_per_second"] / ceiling
+
+
+def test_sums_tell_their_plan(bench):
+    document = gelap_bench(bench, "msm", "--device", "shim", "--sizes", "40", "--group", "g1", "--repeat", 1)
+    uniform, witness_like = document["results"]
+    assert uniform["details"]["multiplications"] > 40
+    assert "multiplications" not in witness_like["details"]
+    assert uniform["details"]["window_bits"] == witness_like["details"]["window_bits"]
+
+
+def test_batches_are_counted_in_proofs_a_second_and_drawn(bench, tmp_path):
+    plot = tmp_path / "batch.png"
+    arguments = ("batch", "--device", "shim", "--circuit", "chain:240", "--sizes", "1,2", "--repeat", 1, "--plot", plot)
+    document = gelap_bench(bench, *arguments)
+    assert [(row["size"], row["case"]["from"]) for row in document["results"]] == [
+        (size, source) for size in (1, 2) for source in ("witnesses", "statements")
+    ]
+    for row in document["results"]:
+        assert row["details"]["proofs_per_second"] == pytest.approx(row["size"] / row["median"])
+    assert plot.read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_cpu_is_counted_the_same_way(bench):
+    document = gelap_bench(bench, "batch", "--device", "cpu", "--circuit", "chain:240", "--sizes", "2", "--repeat", 1)
+    (row,) = document["results"]
+    assert (row["benchmark"], row["size"]) == ("groth16_batch", 2)
+
+
+@pytest.mark.skipif(gpu_problem() is None, reason="says what is said on a machine without a GPU; this has one")
+def test_a_missing_gpu_is_one_line(bench, capfd):
+    result = bench("msm", "--device", "cuda", "--sizes", "10")
+    assert result.exit_code == 2
+    (line,) = [line for line in capfd.readouterr().err.splitlines() if line.startswith("error:")]
+    assert "cuda cannot be used" in line
+
+
+@pytest.mark.slow
+def test_the_prepared_run_needs_nothing_but_numpy_numba_and_cupy(tmp_path):
+    code = _ONLY_THOSE + "from bench.gpu.__main__ import main\nsys.exit(main(sys.argv[1:]))\n"
+    target = tmp_path / "gpu.json"
+    arguments = ["--device", "shim", "--extent", "tiny", "--json", str(target)]
+    result = subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        env={**os.environ, "PYTHONPATH": str(_ROOT)},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    document = json.loads(target.read_text())
+    assert document["settings"]["laws"] == [
+        "field arithmetic", "transforms", "sums in G1", "sums in G2", "proofs",
+    ]  # fmt: skip
+    assert {row["benchmark"] for row in document["results"]} == {
+        "ntt_forward", "ntt_odd_coset", "msm_g1", "msm_g2", "groth16_single", "groth16_batch",
+    }  # fmt: skip
+    assert "% " in result.stdout
+
+
+def test_the_prepared_run_ends_with_one_line_where_there_is_no_such_device():
+    result = subprocess.run(
+        [sys.executable, "-m", "bench.gpu", "--device", "cpu"],
+        cwd=_ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert result.returncode == 2
+    assert result.stderr == "error: no GPU was chosen: --device cpu\n"
+
+
+def test_a_wrong_output_has_no_time():
+    with pytest.raises(WrongResultError, match="tests/gpu"):
+        device_runs(ShimDevice(), lambda: 1, lambda value: value + 1, lambda value, result: result == value, 1)
+
+
+def test_a_law_that_does_not_hold_is_an_error():
+    laws._demand("something", True)
+    with pytest.raises(WrongResultError, match="something"):
+        laws._demand("something", False)
+    with pytest.raises(WrongResultError, match="missing"):
+        laws._demand_proofs([ValueError("no")])
+
+
+def test_multiplications_are_counted_by_the_plan():
+    plan = make_plan(G1, 1 << 20, 1, 8 << 30, 8 << 30, 132)
+    counted = sums.multiplications(plan, 1)
+    entries = (1 << 20) * plan.windows
+    assert entries * 9.1 < counted < entries * 9.1 * 1.5
+    twice = make_plan(G2, 1 << 20, 2, 8 << 30, 8 << 30, 132)
+    assert sums.multiplications(twice, 2) == 2 * sums.multiplications(twice, 1)
+
+
+def test_a_table_says_where_it_was_measured():
+    device = ShimDevice()
+    document = report.new_report("msm", {"repeat": 1}, device)
+    result = timing.against_ceiling(device, Result("msm_g1", 8, "points", [0.5, 0.5], {"proofs": "1"}), 1e6)
+    document.results.append(result)
+    text = "\n".join(report.lines(document))
+    assert "500.000 ms" in text
+    assert f"{result.details['share_of_ceiling']:.0%}" in text
+    assert "CPU shim" in text
+    assert np.isclose(result.details["multiplications_per_second"], 2e6)
