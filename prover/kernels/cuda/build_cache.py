@@ -27,11 +27,11 @@ def build_folder() -> Path:
     return cache_directory() / "cuda"
 
 
-def content_digest(files: Iterable[Path], *settings: str) -> str:
-    """Hex digest (32 characters) of the files' names and contents and of the settings."""
+def content_digest(files: Iterable[tuple[str, bytes]], *settings: str) -> str:
+    """Hex digest (32 characters) of files, as names and contents, and of settings."""
     digest = hashlib.sha256()
-    for path in files:
-        digest.update(path.name.encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
+    for name, content in files:
+        digest.update(name.encode() + b"\0" + hashlib.sha256(content).digest())
     for setting in settings:
         digest.update(setting.encode() + b"\0")
     return digest.hexdigest()[:32]

@@ -18,7 +18,7 @@ from typing import Any
 from prover.errors import DeviceError, DeviceUnavailable
 from prover.kernels.cuda.build_cache import build_folder, build_once, content_digest, write_atomically
 from prover.kernels.cuda.device import Parameter
-from prover.kernels.cuda.sources import included_files, unit_path, units
+from prover.kernels.cuda.sources import read_files, unit_path, units
 
 _OPTIONS = ("--std=c++17", "--ptxas-options=-v")
 
@@ -106,18 +106,15 @@ def architecture(major: int, minor: int) -> str:
     return f"sm_{older[-1]}" if older[-1] // 10 == major else f"compute_{older[-1]}"
 
 
-def _digest(source: Path, arch: str) -> str:
-    return content_digest(included_files(source), compiler_version(), arch, *_OPTIONS)
-
-
-def _target(source: Path, arch: str) -> str:
-    suffix = "cubin" if arch.startswith("sm_") else "ptx"
-    return f"{source.stem}-{arch}-{_digest(source, arch)}.{suffix}"
+def _target(files: list[tuple[str, bytes]], arch: str) -> str:
+    """Name in the cache of the code made of these files, the unit itself first."""
+    digest = content_digest(files, compiler_version(), arch, *_OPTIONS)
+    return f"{Path(files[0][0]).stem}-{arch}-{digest}.{'cubin' if arch.startswith('sm_') else 'ptx'}"
 
 
 def is_compiled(unit: str, arch: str) -> bool:
     """Whether the code of a unit, as its sources are now, is in the cache."""
-    return (build_folder() / _target(unit_path(unit), arch)).exists()
+    return (build_folder() / _target(read_files(unit_path(unit)), arch)).exists()
 
 
 def compile_unit(unit: str, arch: str) -> CompiledUnit:
@@ -130,16 +127,18 @@ def compile_unit(unit: str, arch: str) -> CompiledUnit:
 
 def compile_source(source: Path, arch: str) -> CompiledUnit:
     """As compile_unit, for a source file anywhere."""
-    name = _target(source, arch)
+    # Read once, so that a name always belongs to what was compiled.
+    files = read_files(source)
+    name = _target(files, arch)
 
     def build(target: Path) -> None:
-        code, description = _compile(source, arch)
+        code, description = _compile(files, arch)
         write_atomically(build_folder() / f"{name}.json", lambda path: _write_json(path, description))
         target.write_bytes(code)
 
     path = build_once(name, build)
     # Normally written just above.
-    described = build_once(f"{name}.json", lambda target: _write_json(target, _compile(source, arch)[1]))
+    described = build_once(f"{name}.json", lambda target: _write_json(target, _compile(files, arch)[1]))
     description = json.loads(described.read_bytes())
     return CompiledUnit(
         source.stem,
@@ -154,23 +153,23 @@ def _write_json(path: Path, content: dict[str, Any]) -> None:
     path.write_text(json.dumps(content))
 
 
-def _compile(source: Path, arch: str) -> tuple[bytes, dict[str, Any]]:
+def _compile(files: list[tuple[str, bytes]], arch: str) -> tuple[bytes, dict[str, Any]]:
     nvrtc = _nvrtc()
-    headers = included_files(source)[1:]
+    (name, text), *headers = files
     program = _call(
         nvrtc.nvrtcCreateProgram,
-        source.read_bytes(),
-        source.name.encode(),
+        text,
+        name.encode(),
         len(headers),
-        [header.read_bytes() for header in headers],
-        [header.name.encode() for header in headers],
+        [content for _, content in headers],
+        [header.encode() for header, _ in headers],
     )
     try:
         options = [f"--gpu-architecture={arch}".encode(), *(option.encode() for option in _OPTIONS)]
         (status,) = nvrtc.nvrtcCompileProgram(program, len(options), options)
         log = _read(nvrtc.nvrtcGetProgramLogSize, nvrtc.nvrtcGetProgramLog, program).rstrip(b"\0 \n").decode()
         if int(status) != 0:
-            raise DeviceError(f"{source.name} does not compile for {arch}: {status.name}\n{log[:4000]}")
+            raise DeviceError(f"{name} does not compile for {arch}: {status.name}\n{log[:4000]}")
         ptx = _read(nvrtc.nvrtcGetPTXSize, nvrtc.nvrtcGetPTX, program)
         description = {"parameters": _parameters(ptx.decode()), "resources": _resources(log)}
         if arch.startswith("sm_"):

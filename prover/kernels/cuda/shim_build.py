@@ -12,7 +12,7 @@ from pathlib import Path
 from prover.errors import DeviceError, DeviceUnavailable
 from prover.kernels.cuda.build_cache import build_once, content_digest
 from prover.kernels.cuda.device import Parameter
-from prover.kernels.cuda.sources import SHIM_FOLDER, SOURCE_FOLDER, included_files, unit_path
+from prover.kernels.cuda.sources import SHIM_FOLDER, SOURCE_FOLDER, read_files, unit_path
 
 _FLAGS = (
     "-std=c++20",
@@ -24,6 +24,8 @@ _FLAGS = (
     "-Wno-unknown-pragmas",
     "-DGELAP_SHIM",
 )
+_FOLDERS = (SOURCE_FOLDER, SHIM_FOLDER)
+_INCLUDES = tuple(f"-I{folder}" for folder in _FOLDERS)
 _KERNEL = re.compile(
     r'extern\s*"C"\s*__attribute__\s*\(\(visibility\("default"\)\)\)\s*(?:static\s+)?void\s+(\w+)\s*\(([^)]*)\)'
 )
@@ -60,34 +62,49 @@ def build_unit(unit: str, flags: tuple[str, ...] = ()) -> Path:
 def build_source(source: Path, flags: tuple[str, ...] = ()) -> Path:
     """As build_unit, for a source file anywhere."""
     runtime = SHIM_FOLDER / "runtime.cpp"
-    folders = (SOURCE_FOLDER, SHIM_FOLDER)
-    files = [*included_files(source, folders), *included_files(runtime, folders)]
-    digest = content_digest(files, _compiler_version(), *_FLAGS, *flags)
+
+    def digest() -> str:
+        files = [*read_files(source, _FOLDERS), *read_files(runtime, _FOLDERS)]
+        return content_digest(files, _compiler_version(), *_FLAGS, *flags)
+
+    read = digest()
 
     def build(target: Path) -> None:
-        includes = [f"-I{folder}" for folder in folders]
-        sources = ["-x", "c++", str(source), str(runtime)]
-        _run([*compiler(), *_FLAGS, *flags, *includes, *sources, "-o", str(target)], source)
+        _run(
+            [*compiler(), *_FLAGS, *flags, *_INCLUDES, "-x", "c++", str(source), str(runtime), "-o", str(target)],
+            source,
+        )
+        _check_unchanged(source, read, digest())
 
-    return build_once(f"{source.stem}-shim-{digest}.so", build)
+    return build_once(f"{source.stem}-shim-{read}.so", build)
 
 
 def kernel_parameters(source: Path, flags: tuple[str, ...] = ()) -> dict[str, tuple[Parameter, ...]]:
     """Each kernel of a unit with its parameters, read from the preprocessed source."""
-    folders = (SOURCE_FOLDER, SHIM_FOLDER)
-    digest = content_digest(included_files(source, folders), _compiler_version(), *_FLAGS, *flags, "parameters")
+
+    def digest() -> str:
+        return content_digest(read_files(source, _FOLDERS), _compiler_version(), *_FLAGS, *flags, "parameters")
+
+    read = digest()
 
     def preprocess(target: Path) -> None:
-        command = [*compiler(), "-E", "-P", "-DGELAP_SHIM", "-std=c++20", *flags]
-        text = _run([*command, *(f"-I{folder}" for folder in folders), "-x", "c++", str(source)], source)
+        command = [*compiler(), "-E", "-P", "-DGELAP_SHIM", "-std=c++20", *flags, *_INCLUDES, "-x", "c++", str(source)]
+        text = _run(command, source)
+        _check_unchanged(source, read, digest())
         target.write_text("\n".join(f"{name}({parameters})" for name, parameters in _KERNEL.findall(text)))
 
-    lines = build_once(f"{source.stem}-shim-{digest}.txt", preprocess).read_text().split(")")
+    lines = build_once(f"{source.stem}-shim-{read}.txt", preprocess).read_text().split(")")
     declarations = (line.strip().partition("(") for line in lines if line.strip())
     return {
         name: tuple(_parameter(name, text) for text in parameters.split(",") if text.strip())
         for name, _, parameters in declarations
     }
+
+
+def _check_unchanged(source: Path, before: str, after: str) -> None:
+    """The compiler reads the files itself: what it made of others must not get the name of those that were read."""
+    if before != after:
+        raise DeviceError(f"{source.name} or a file it includes changed while it was compiled: try again")
 
 
 def _parameter(kernel: str, declaration: str) -> Parameter:

@@ -32,6 +32,11 @@ def included_files(source: Path, folders: tuple[Path, ...] = (SOURCE_FOLDER,)) -
     return list(_walk(source, folders, set()))
 
 
+def read_files(source: Path, folders: tuple[Path, ...] = (SOURCE_FOLDER,)) -> list[tuple[str, bytes]]:
+    """The names and contents of `included_files`."""
+    return [(path.name, path.read_bytes()) for path in included_files(source, folders)]
+
+
 def _walk(path: Path, folders: tuple[Path, ...], seen: set[Path]) -> Iterator[Path]:
     if path in seen:
         return

@@ -160,3 +160,18 @@ def test_every_cuda_source_is_shipped():
     shipped = {path for pattern in patterns["prover.kernels.cuda"] for path in SOURCE_FOLDER.glob(pattern)}
     sources = {path for path in SOURCE_FOLDER.rglob("*") if path.suffix in (".cu", ".cuh", ".h", ".cpp")}
     assert sources == shipped
+
+
+def test_a_source_that_changes_while_it_is_compiled_is_not_cached(source, monkeypatch):
+    run = shim_build._run
+
+    def run_and_edit(command: list[str], path: Path) -> str:
+        result = run(command, path)
+        (source.parent / "number.cuh").write_text('#include "types.cuh"\n#define NUMBER 3\n')
+        return result
+
+    shim_build._compiler_version()
+    monkeypatch.setattr(shim_build, "_run", run_and_edit)
+    with pytest.raises(DeviceError, match="changed while it was compiled"):
+        shim_build.build_source(source)
+    assert not list(build_cache.build_folder().glob("unit-shim-*"))
