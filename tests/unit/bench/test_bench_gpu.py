@@ -22,19 +22,7 @@ from prover.msm.cuda_plan import G1, G2, make_plan
 _ROOT = Path(__file__).resolve().parents[3]
 
 # What the machine with a GPU has beside the standard library, and the project's own packages.
-_ALLOWED = [
-    "numpy",
-    "numba",
-    "llvmlite",
-    "cupy",
-    "cupyx",
-    "cuda",
-    "bench",
-    "prover",
-    "protocol",
-    "fastrlock",
-    "cupy_backends",
-]
+_ALLOWED = ["numpy", "numba", "llvmlite", "cupy", "cupyx", "cupy_backends", "cuda", "bench", "prover", "protocol"]
 _ONLY_THOSE = f"""
 import importlib.abc, sys
 
