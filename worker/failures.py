@@ -31,6 +31,7 @@ MEANINGS: dict[type[Exception], _Meaning] = {
     prover.FormatError: _Meaning(errors.ProvingFailedError, again=False, tell=False),
     prover.KeyMismatchError: _Meaning(errors.ProvingFailedError, again=False, tell=False),
     prover.DeviceError: _Meaning(errors.ProvingFailedError, again=True, tell=False),
+    prover.KernelError: _Meaning(errors.ProvingFailedError, again=True, tell=False),
     prover.SetupError: _Meaning(errors.ProvingFailedError, again=False, tell=False),
     prover.ProverError: _Meaning(errors.ProvingFailedError, again=False, tell=False),
     MemoryError: _Meaning(errors.ProvingFailedError, again=True, tell=False),

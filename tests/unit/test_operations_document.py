@@ -20,7 +20,7 @@ def rows(text):
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
 
 
-def tests_of_services():
+def names_of_service_tests():
     names = set()
     for path in (ROOT / "tests" / "service").rglob("test_*.py"):
         names |= {node.name for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.FunctionDef)}
@@ -28,7 +28,7 @@ def tests_of_services():
 
 
 def test_every_scenario_names_a_test_that_exists():
-    known = tests_of_services()
+    known = names_of_service_tests()
     scenarios = rows(section("When things fail"))[2:]
     for _, _, shown_by in scenarios:
         named = re.findall(r"`(\w+)`", shown_by)

@@ -1,10 +1,13 @@
 """Workers that keep dying under a steady load: the run of `gelap bench serve --kill-every`, scaled down."""
 
+import pytest
+
 from bench.serve.cluster import ClusterPlan
 from bench.serve.command import measure
 from bench.serve.mix import parse
 
 
+@pytest.mark.slow
 def test_workers_killed_again_and_again_lose_nothing():
     settings = {"GELAP_LIMIT_LEASE": "1.0", "GELAP_LIMIT_STRANDED": "1.0", "GELAP_LIMIT_LOSSES": "10"}
     plan = ClusterPlan(workers=2, max_batch=4, kill_every=2.5, settings=settings)
