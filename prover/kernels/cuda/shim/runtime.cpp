@@ -3,14 +3,16 @@
 // A fiber gets a stack when it first runs and gives it back when it ends, so the threads of a kernel that never waits
 // share one stack. Fibers wait at a block's barrier or in an exchange of their warp; when none can run, the barrier opens
 // if every live thread is there, and otherwise the kernel is wrong and the launch says how.
-#include "shim.h"
-
 #include <sys/mman.h>
 
 #include <cstdio>
+#include <cstdlib>
 #include <mutex>
 #include <string>
 #include <vector>
+
+// After the library's headers, which use words that it defines.
+#include "shim.h"
 
 #if defined(__x86_64__)
 #define GELAP_SHIM_FAST_SWITCH 1
