@@ -3,10 +3,7 @@
 import contextlib
 import os
 import secrets
-import signal
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,39 +11,13 @@ from pathlib import Path
 
 import grpc
 
+from gelap.children import Child, start_command
 from gelap.servers import ServerError
 from proto.client import ProverClient
 from proto.errors import ProverClientError
 from protocol.sealing import ClusterPrivateKey, fingerprint
 
 READY_TIMEOUT = 180.0
-STOP_TIMEOUT = 15.0
-
-
-@dataclass
-class Child:
-    """A `gelap` command running as a process of its own; its stderr goes to `log`."""
-
-    name: str
-    process: subprocess.Popen[bytes]
-    log: Path
-
-    def ended(self) -> str | None:
-        """Why the process is no longer running, with the end of its log; None while it runs."""
-        code = self.process.poll()
-        if code is None:
-            return None
-        tail = "\n".join(self.log.read_text(errors="replace").splitlines()[-15:])
-        return f"the {self.name} ended with exit status {code}. Its log ends:\n{tail}"
-
-    def stop(self) -> None:
-        """Ask it to drain and wait; end it by force if it does not."""
-        self.process.send_signal(signal.SIGTERM)
-        try:
-            self.process.wait(STOP_TIMEOUT)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
 
 
 @dataclass(frozen=True)
@@ -111,24 +82,10 @@ def private_cluster(redis_url: str, key_directory: Path, folder: Path, logs: Pat
     with contextlib.ExitStack() as stack:
         children = []
         for name in ("worker", "gateway"):
-            child = _start(name, environment, (logs or folder) / f"{name}.log")
+            child = start_command(name, (name,), environment, (logs or folder) / f"{name}.log")
             stack.callback(child.stop)
             children.append(child)
         yield Cluster(address, f"http://{http_address}", fingerprint(key.public_key).hex(), tuple(children))
-
-
-def _start(name: str, environment: dict[str, str], log: Path) -> Child:
-    # A session of its own: Ctrl-C in the terminal reaches the parent only, which then stops its children in order.
-    with open(log, "wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "gelap.cli", name],
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    return Child(name, process, log)
 
 
 def _free_port() -> int:

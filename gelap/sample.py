@@ -2,22 +2,32 @@
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+if TYPE_CHECKING:
+    from protocol.statements import InsertStatement
+
 CIRCUIT = "insert_64"
+
+
+def sample_statement() -> "InsertStatement":
+    """One random leaf inserted into an empty tree."""
+    from protocol.merkle import MerkleTree
+    from protocol.note import random_blinding
+    from protocol.statements import InsertStatement
+
+    return InsertStatement.from_batch(MerkleTree().plan_batch([random_blinding()]))
 
 
 def sample(
     folder: Annotated[Path, typer.Argument(help="Where inputs.json and public.json are written.")] = Path(),
 ) -> None:
     """Write an example of a statement of the circuit insert_64: one random leaf inserted into an empty tree."""
-    from protocol.merkle import MerkleTree
-    from protocol.note import random_blinding
-    from protocol.statements import InsertStatement, encode_inputs
+    from protocol.statements import encode_inputs
 
-    statement = InsertStatement.from_batch(MerkleTree().plan_batch([random_blinding()]))
+    statement = sample_statement()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "inputs.json").write_bytes(encode_inputs(statement.inputs()))

@@ -1,4 +1,4 @@
-"""Private servers for `gelap demo` and the tests: a Redis and an EVM node, both thrown away when their block ends.
+"""Private servers for `gelap up`, `gelap demo` and the tests: a Redis and an EVM node that end with their block.
 
 Nothing else starts servers: every other command is told where its servers are by `GELAP_*` variables.
 """
@@ -14,10 +14,16 @@ import subprocess
 import tempfile
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+from gelap.children import end_with_parent
+
 START_TIMEOUT = 30.0
+# Redis reads what it kept before it answers.
+LOAD_TIMEOUT = 300.0
 STOP_TIMEOUT = 5.0
 START_ATTEMPTS = 3
 
@@ -26,38 +32,60 @@ class ServerError(Exception):
     """A private server could not be found or started; the message says what to do."""
 
 
+@dataclass(frozen=True)
+class RedisServer:
+    """A Redis of ours: its URL, which holds its password, its process, and the file with what it prints."""
+
+    url: str
+    process: subprocess.Popen[bytes]
+    log: Path
+
+
 @contextlib.contextmanager
 def private_redis() -> Iterator[str]:
     """Run a Redis on a free loopback port and yield its URL, which holds a random password.
 
     It keeps nothing on disk, refuses writes rather than evicting, and stops with the block. Raises ServerError.
     """
+    with tempfile.TemporaryDirectory(prefix="gelap-redis-") as folder, redis_in(Path(folder)) as server:
+        yield server.url
+
+
+@contextlib.contextmanager
+def redis_in(folder: Path, keep: bool = False, inherit: Sequence[int] = ()) -> Iterator[RedisServer]:
+    """As `private_redis`, in a folder; with `keep` what it holds is there again at the next start in this folder.
+
+    What was written within the last second can be lost when the machine stops, as with `appendfsync everysec`. The
+    server holds the descriptors in `inherit` open while it runs. Raises ServerError.
+    """
     program = _redis_program()
-    with tempfile.TemporaryDirectory(prefix="gelap-redis-") as folder:
-        password = secrets.token_urlsafe(24)
+    password = secrets.token_urlsafe(24)
 
-        def start(port: int) -> subprocess.Popen[bytes]:
-            # The configuration goes in by standard input: a password in argv is readable by every local user.
-            configuration = "\n".join(
-                [
-                    "bind 127.0.0.1",
-                    f"port {port}",
-                    f"requirepass {password}",
-                    f"dir {folder}",
-                    'save ""',
-                    "appendonly no",
-                    "maxmemory-policy noeviction",
-                    "daemonize no",
-                ]
-            )
-            process = _spawn([program, "-"], folder, stdin=subprocess.PIPE)
-            assert process.stdin is not None
-            with contextlib.suppress(BrokenPipeError), process.stdin:
-                process.stdin.write(configuration.encode())
-            return process
+    def start(port: int) -> subprocess.Popen[bytes]:
+        # The configuration goes in by standard input: a password in argv is readable by every local user.
+        configuration = "\n".join(
+            [
+                "bind 127.0.0.1",
+                f"port {port}",
+                f"requirepass {password}",
+                f"dir {_quoted(folder)}",
+                'save ""',
+                f"appendonly {'yes' if keep else 'no'}",
+                "appendfsync everysec",
+                "maxmemory-policy noeviction",
+                "daemonize no",
+            ]
+        )
+        process = _spawn([program, "-"], str(folder), stdin=subprocess.PIPE, inherit=inherit)
+        assert process.stdin is not None
+        with contextlib.suppress(BrokenPipeError), process.stdin:
+            process.stdin.write(configuration.encode())
+        return process
 
-        with _running("Redis", start, lambda port: _redis_answers(port, password), folder) as port:
-            yield f"redis://:{password}@127.0.0.1:{port}/0"
+    timeout = LOAD_TIMEOUT if keep else START_TIMEOUT
+    answers = partial(_redis_answers, password=password)
+    with _running("Redis", start, answers, str(folder), timeout) as (process, port):
+        yield RedisServer(f"redis://:{password}@127.0.0.1:{port}/0", process, folder / "output")
 
 
 @contextlib.contextmanager
@@ -73,29 +101,47 @@ def private_anvil(*arguments: str) -> Iterator[str]:
             command = [program, "--host", "127.0.0.1", "--port", str(port), "--silent", *arguments]
             return _spawn(command, folder)
 
-        with _running("anvil", start, _anvil_answers, folder) as port:
+        with _running("anvil", start, _anvil_answers, folder) as (_, port):
             yield f"http://127.0.0.1:{port}"
 
 
-def _spawn(command: list[str], folder: str, stdin: int = subprocess.DEVNULL) -> subprocess.Popen[bytes]:
+def _quoted(path: Path) -> str:
+    """A path as Redis's configuration takes it, blanks and all."""
+    return '"' + str(path).replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _spawn(
+    command: list[str], folder: str, stdin: int = subprocess.DEVNULL, inherit: Sequence[int] = ()
+) -> subprocess.Popen[bytes]:
     """Start a server in a session of its own, so that Ctrl-C reaches only us and we stop it when we are done."""
     with open(Path(folder) / "output", "wb") as output:
         return subprocess.Popen(
-            command, stdin=stdin, stdout=output, stderr=subprocess.STDOUT, cwd=folder, start_new_session=True
+            command,
+            stdin=stdin,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            cwd=folder,
+            start_new_session=True,
+            pass_fds=inherit,
+            preexec_fn=end_with_parent,
         )
 
 
 @contextlib.contextmanager
 def _running(
-    name: str, start: Callable[[int], subprocess.Popen[bytes]], answers: Callable[[int], bool], folder: str
-) -> Iterator[int]:
-    """Start a server and yield its port once it answers; another process may take the port first, so try again."""
+    name: str,
+    start: Callable[[int], subprocess.Popen[bytes]],
+    answers: Callable[[int], bool],
+    folder: str,
+    timeout: float = START_TIMEOUT,
+) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    """Start a server, yield it and its port once it answers; another process may take the port first: try again."""
     for attempt in range(1, START_ATTEMPTS + 1):
         port = _free_port()
         process = start(port)
         try:
-            if _wait_until_ready(process, port, answers):
-                yield port
+            if _wait_until_ready(process, port, answers, timeout):
+                yield process, port
                 return
             if attempt == START_ATTEMPTS:
                 output = (Path(folder) / "output").read_text(errors="replace").strip()[-2000:]
@@ -104,8 +150,10 @@ def _running(
             _stop(process)
 
 
-def _wait_until_ready(process: subprocess.Popen[bytes], port: int, answers: Callable[[int], bool]) -> bool:
-    deadline = time.monotonic() + START_TIMEOUT
+def _wait_until_ready(
+    process: subprocess.Popen[bytes], port: int, answers: Callable[[int], bool], timeout: float
+) -> bool:
+    deadline = time.monotonic() + timeout
     while process.poll() is None and time.monotonic() < deadline:
         if answers(port):
             return True

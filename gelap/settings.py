@@ -1,7 +1,7 @@
 """All configuration in one typed place: environment variables `GELAP_*`.
 
-URLs choose the real parts. Only `gelap demo` and test fixtures start private servers; every other command is told where
-its servers are and stops with a clear error when it is not.
+URLs choose the real parts. Only `gelap up`, `gelap demo` and test fixtures start private servers; every other command
+is told where its servers are and stops with a clear error when it is not.
 """
 
 from functools import cached_property
