@@ -111,7 +111,7 @@ def fr_mul_sub_plain(
 def warm_up(progress: Reporter = silent) -> None:
     """Compile every kernel that a proof, its witness and its verification need, and load those of the proof.
 
-    With an empty cache this takes some 10 s on two cores, else a twentieth of a second. Kernels are compiled on first
+    With an empty cache this takes some 15 s on two cores, else a few milliseconds. Kernels are compiled on first
     use anyway: a warm-up moves the wait to a moment when nobody waits, and tells `progress` what is going on.
     """
     units = proof_units()
