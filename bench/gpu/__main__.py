@@ -60,13 +60,15 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--extent", choices=EXTENTS, default="full", help="how much; tiny is for the shim")
     parser.add_argument("--json", type=Path, help="where to write the document; default: gpu-bench.json")
     parser.add_argument("--only", help="comma-separated: laws,ntt,msm,prove,batch")
+    parser.add_argument("--commit", help="the source's commit, for copies without a .git that tells")
     options = parser.parse_args(arguments)
     try:
         choice, owner = open_device(options.device)
         if owner is None:
             raise DeviceError(f"no GPU was chosen: {choice.reason}")
         with owner:
-            return _measure(owner, EXTENTS[options.extent], options.json or Path("gpu-bench.json"), options.only)
+            target = options.json or Path("gpu-bench.json")
+            return _measure(owner, EXTENTS[options.extent], target, options.only, options.commit)
     except WrongResultError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -75,12 +77,13 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
 
 
-def _measure(owner: ProvingDevice, extent: Extent, target: Path, only: str | None) -> int:
+def _measure(owner: ProvingDevice, extent: Extent, target: Path, only: str | None, commit: str | None) -> int:
     device, load, progress = owner.device, OtherLoad(), _progress()
     wanted = set((only or "laws,ntt,msm,prove,batch").split(","))
     progress("compiling kernels", 0, 1)
     owner.run(device.preload)
     document = owner.run(report.new_report, "gpu", {"repeat": extent.runs, "only": sorted(wanted)}, device)
+    document.machine["commit"] = document.machine["commit"] or commit
     parts: dict[str, Callable[[], list[Result]]] = {
         "ntt": lambda: owner.run(transforms.measure, device, extent.transforms, [1], extent.runs, progress),
         "msm": lambda: [

@@ -23,6 +23,8 @@ class DeviceStatements:
         self._scratch = device.empty((self._witness.n_scratch * most, 8), np.uint32)
         self._inputs = device.empty((self._witness.n_inputs * most, 8), np.uint32)
         self._failures = [device.empty(2 * most, np.uint32) for _ in range(slots)]
+        # The program's tables were made on another stream than the one that witnesses are computed on.
+        device.synchronize()
         self._host_inputs = [device.pinned((self._witness.n_inputs * most, 8), np.uint32) for _ in range(slots)]
 
     @staticmethod

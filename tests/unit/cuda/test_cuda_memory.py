@@ -12,6 +12,7 @@ from prover.groth16.cuda import DeviceProver
 from prover.groth16.key_cuda import DeviceKey, key_bases, key_shape
 from prover.groth16.memory_cuda import MOST_PROOFS, KeyShape, MemoryPlan, plan_memory
 from prover.groth16.quotient_cuda import DeviceQuotient
+from prover.groth16.statements_cuda import DeviceStatements
 from prover.kernels.cuda.shim_device import ShimDevice
 from prover.limbs import from_limbs
 from prover.witness.cpu import solve
@@ -136,6 +137,16 @@ def test_a_key_that_is_streamed_proves_what_a_resident_one_does(chain, monkeypat
             for witness, proof in zip(witnesses, prover.prove_many(witnesses), strict=True)
         ]
         assert prover.verifier.verify_batch(statements)
+
+
+@pytest.mark.parametrize("batch", [1, 4])
+def test_what_computing_witnesses_needs_is_an_upper_bound_too(chain, batch):
+    device = ShimDevice()
+    free = device.memory()[0]
+    statements = DeviceStatements(device, chain[0], batch, 2)
+    taken = free - device.memory()[0]
+    assert 0 < taken <= DeviceStatements.bytes_needed(chain[0], batch) < 6 * taken + (1 << 20)
+    assert statements.outcomes(np.zeros((2, batch), np.uint32)) == [None] * batch
 
 
 def test_the_first_bases_hold_the_constant_terms(chain):
