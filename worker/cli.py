@@ -45,8 +45,15 @@ def worker(
         ),
     ] = None,
     max_batch: Annotated[
-        int, typer.Option(envvar="GELAP_BATCH_MAX", min=1, max=1024, help="Most jobs of one key proved at once.")
-    ] = 1,
+        int | None,
+        typer.Option(
+            envvar="GELAP_BATCH_MAX",
+            min=1,
+            max=1024,
+            help="Most jobs of one key proved at once.",
+            show_default="what the device takes; 1 on a CPU",
+        ),
+    ] = None,
     batch_delay: Annotated[
         float,
         typer.Option(envvar="GELAP_BATCH_DELAY", min=0, max=60, help="Seconds that a job waits for more to join it."),
@@ -81,7 +88,6 @@ def worker(
         if redis_url is None:
             raise ConfigurationError("a worker needs the cluster's Redis: set GELAP_REDIS_URL or --redis-url")
         from worker import fake
-        from worker.executor import Batching
         from worker.service import WorkerConfig, serve
 
         is_fake = fake.wanted()
@@ -92,11 +98,13 @@ def worker(
             key_dir=key_dir or settings.keys,
             cluster_key_file=cluster_key_file or settings.cluster_key_file or settings.cache_dir / "cluster-key.pem",
             concurrency=concurrency,
-            batching=Batching(max_batch, batch_delay, min_batch),
+            max_batch=max_batch,
+            batch_delay=batch_delay,
+            min_batch=min_batch,
             drain=drain,
             metrics_address=metrics_address,
         )
-        status = serve(config, fake.load_fake_circuits, fake.DEVICE) if is_fake else serve(config, _load_circuits)
+        status = serve(config, fake.load_fake_circuits if is_fake else _load_circuits)
     except ConfigurationError as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(2) from None

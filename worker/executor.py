@@ -26,6 +26,14 @@ class LoadedCircuit(Protocol):
     @property
     def verification_key_digest(self) -> bytes: ...
 
+    @property
+    def device(self) -> str:
+        """The device's name: cpu, cuda:0, fake."""
+
+    @property
+    def batch(self) -> int:
+        """How many witnesses its device proves fastest at once."""
+
     def solve(self, inputs: Mapping[str, InputValue]) -> Any:
         """Return the witness; raises the prover's errors for inputs that are wrong or break a constraint."""
 

@@ -75,6 +75,14 @@ class FakeCircuit:
     def verification_key_digest(self) -> bytes:
         return self._entry.verification_key_digest
 
+    @property
+    def device(self) -> str:
+        return DEVICE
+
+    @property
+    def batch(self) -> int:
+        return 1
+
     def solve(self, inputs: Mapping[str, InputValue]) -> _Witness:
         public = inputs.get("public")
         milliseconds, trouble = inputs.get("milliseconds", self._milliseconds), inputs.get("trouble", 0)

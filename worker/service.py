@@ -39,16 +39,20 @@ _SWITCH_SECONDS = 0.0005
 
 @dataclass(frozen=True)
 class WorkerConfig:
-    """`concurrency` is how many jobs are in hand at once: those on the device, the others solving their witness; by
-    default twice the largest batch. `drain` is how many seconds a batch on the device gets to end when the worker is
-    stopped. `metrics_address` is host:port; None for no metrics.
+    """`max_batch` jobs are proved at once, None for what the device takes; see `Batching` for the two beside it.
+
+    `concurrency` is how many jobs are in hand at once, those on the device and those whose witness is solved
+    meanwhile; None for twice the batch. `drain` is how many seconds a batch on the device gets to end when the worker
+    is stopped. `metrics_address` is host:port; None for no metrics.
     """
 
     redis_url: str
     key_dir: Path
     cluster_key_file: Path
     concurrency: int | None = None
-    batching: Batching = field(default_factory=Batching)
+    max_batch: int | None = None
+    batch_delay: float = 0.0
+    min_batch: int = 1
     drain: float = 60.0
     metrics_address: str | None = None
     limits: Limits = field(default_factory=lambda: Limits())
@@ -57,11 +61,10 @@ class WorkerConfig:
 def serve(
     config: WorkerConfig,
     load_circuits: Callable[[Mapping[str, CircuitEntry]], Mapping[str, LoadedCircuit]],
-    device: str = "cpu",
 ) -> int:
     """Work until SIGTERM or SIGINT, then finish or hand back what is in hand; return the exit status.
 
-    `load_circuits` makes the circuits of the manifest ready to prove, on the `device` of this name.
+    `load_circuits` makes the circuits of the manifest ready to prove, all on the device that each of them names.
     Raises ConfigurationError.
     """
     forbid_core_dumps()
@@ -74,15 +77,18 @@ def serve(
         log.warning(
             "made a new cluster key; workers on other machines need a copy of it", file=str(config.cluster_key_file)
         )
-    concurrency = config.concurrency or 2 * config.batching.most
+    circuits = load_circuits(entries)
+    device = next(iter(circuits.values())).device
+    most = config.max_batch or max(circuit.batch for circuit in circuits.values())
+    concurrency = config.concurrency or 2 * most
     metrics = Metrics()
-    executor = Executor(load_circuits(entries), config.batching, metrics)
+    executor = Executor(circuits, Batching(most, config.batch_delay, config.min_batch), metrics)
     worker = LiveWorker(
         id=f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}",
         circuits=executor.circuits,
         keys=executor.keys,
         device=device,
-        batch=config.batching.most,
+        batch=most,
     )
     store = JobStore(client, config.limits)
     leases = LeaseKeeper(store, client)
@@ -117,7 +123,7 @@ def serve(
                 worker=worker.id,
                 circuits=list(worker.circuits),
                 device=device,
-                batch=config.batching.most,
+                batch=most,
                 cluster_key=fingerprint(key.public_key).hex(),
             )
 

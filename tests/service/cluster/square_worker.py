@@ -21,6 +21,8 @@ from worker.service import WorkerConfig, serve
 
 
 class SquareCircuit:
+    device, batch = "cpu", 1
+
     def __init__(self, entry):
         self.verification_key_digest = entry.verification_key_digest
 
