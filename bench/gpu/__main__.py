@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from bench.errors import BenchError, WrongResultError
 from bench.gpu import laws, proofs, report, sums, transforms
+from bench.gpu.tasks import compile_kernels
 from bench.load import OtherLoad
 from bench.result import Report, Result
 from prover.devices.opened import ProvingDevice, open_device
@@ -80,8 +81,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _measure(owner: ProvingDevice, extent: Extent, target: Path, only: str | None, commit: str | None) -> int:
     device, load, progress = owner.device, OtherLoad(), _progress()
     wanted = set((only or "laws,ntt,msm,prove,batch").split(","))
-    progress("compiling kernels", 0, 1)
-    owner.run(device.preload)
+    compile_kernels(owner, progress)
     document = owner.run(report.new_report, "gpu", {"repeat": extent.runs, "only": sorted(wanted)}, device)
     document.machine["commit"] = document.machine["commit"] or commit
     parts: dict[str, Callable[[], list[Result]]] = {

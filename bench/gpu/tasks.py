@@ -23,11 +23,17 @@ def measure(part: str, device: str, arguments: dict[str, Any], progress: Reporte
     if owner is None:
         raise BenchError(f"no GPU was chosen ({choice.reason}); measure the CPU without --device")
     with owner:
-        progress("compiling kernels", 0, 1)
-        owner.run(owner.device.preload)
+        compile_kernels(owner, progress)
         results = _part(part, owner)(**arguments, progress=progress)
         facts = owner.run(gpu_facts, owner.device)
     return {"gpu": facts, "results": [asdict(result) | {"path": choice.name} for result in results]}
+
+
+def compile_kernels(owner: ProvingDevice, progress: Reporter) -> None:
+    """All at once, on all CPUs; the shim, where nothing waits, builds what is used."""
+    if owner.choice.kind == "cuda":
+        progress("compiling kernels", 0, 1)
+        owner.run(owner.device.preload)
 
 
 def _part(name: str, owner: ProvingDevice) -> Part:

@@ -1,11 +1,14 @@
 """What an operator is asked for first when a GPU is slow or not used: the facts of `gelap info`."""
 
 from importlib.metadata import distributions
+from pathlib import Path
 from typing import Any
 
 from prover.devices.budget import allowed_bytes, readable
 from prover.devices.choice import choose, fallback_to_cpu, gpu_problem
 from prover.errors import ProverError
+
+_DRIVER_FILE = Path("/proc/driver/nvidia/version")
 
 
 def facts() -> dict[str, Any]:
@@ -74,8 +77,7 @@ def cupy_version() -> str | None:
 def driver_version() -> str | None:
     """NVIDIA's driver, like "580.65.06"; None where the kernel does not tell."""
     try:
-        with open("/proc/driver/nvidia/version", encoding="ascii", errors="replace") as file:
-            words = file.readline().split()
+        words = _DRIVER_FILE.read_text(encoding="ascii", errors="replace").split("\n")[0].split()
     except OSError:
         return None
     return next((word for word in words if word[0].isdigit() and "." in word), None)
