@@ -1,7 +1,7 @@
 """The device's results against independent ones, at small and large sizes: what has to hold before any time counts."""
 
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from types import SimpleNamespace
@@ -12,13 +12,12 @@ import numpy as np
 from bench import circuits
 from bench.errors import WrongResultError
 from bench.gpu import sums, transforms
-from bench.gpu.proofs import make_key
+from bench.gpu.proofs import demand_proofs, make_key
 from bench.inputs import field_elements
 from protocol.field import R
 from prover.devices.opened import ProvingDevice
 from prover.formats.proof import Proof
 from prover.groth16 import prove as cpu
-from prover.groth16.batches import Outcome
 from prover.groth16.cuda import DeviceProver
 from prover.groth16.prove import ProvingKey
 from prover.kernels.cuda.device import Device
@@ -101,11 +100,11 @@ def _proofs(owner: ProvingDevice, name: str, count: int) -> None:
     prover.blinding = random
     _demand("a proof with the CPU's blinding", proof == _cpu_proof(ProvingKey.from_zkey(zkey), witnesses[0], r, s))
     many = [place % len(statements) for place in range(count)]
-    _demand_proofs(prover.prove_many([witnesses[place] for place in many]))
-    _demand_proofs(prover.prove_statements([statements[place] for place in many]))
+    demand_proofs(prover.prove_many([witnesses[place] for place in many]))
+    demand_proofs(prover.prove_statements([statements[place] for place in many]))
     with ThreadPoolExecutor(4) as threads:
         for outcomes in threads.map(prover.prove_many, [witnesses] * 4):
-            _demand_proofs(outcomes)
+            demand_proofs(outcomes)
     prover.close()
 
 
@@ -119,9 +118,3 @@ def _cpu_proof(key: ProvingKey, witness: np.ndarray, r: int, s: int) -> Proof:
 def _demand(what: str, holds: bool) -> None:
     if not holds:
         raise WrongResultError(f"{what}: the device computed wrongly")
-
-
-def _demand_proofs(outcomes: Sequence[Outcome]) -> None:
-    for outcome in outcomes:
-        if not isinstance(outcome, Proof):
-            raise WrongResultError(f"a proof is missing: {outcome}")

@@ -1,7 +1,7 @@
 """Whole proofs on a device: one at a time, and by the batch. Every proof is verified before its time counts."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -13,6 +13,7 @@ from bench.keys import Generators, known_tau_key
 from bench.result import Result
 from prover.circuit.compile import Circuit
 from prover.devices.opened import ProvingDevice
+from prover.errors import InvalidProofError
 from prover.formats.proof import Proof
 from prover.formats.zkey import ZKey
 from prover.groth16.batches import Outcome
@@ -101,8 +102,7 @@ def measure_batches(owner: ProvingDevice, name: str, batches: list[int], runs: i
                 start = time.perf_counter()
                 outcomes = prove()
                 seconds.append((time.perf_counter() - start) / _BATCHES_IN_A_RUN)
-                if not all(isinstance(outcome, Proof) for outcome in outcomes):
-                    raise WrongResultError("the device made a proof that does not verify; run tests/gpu")
+                demand_proofs(outcomes)
             case = {"circuit": circuit.name, "from": source}
             result = Result("groth16_batch", prover.batch, "proofs", seconds[1:], case)
             result.details["proofs_per_second"] = prover.batch / result.median
@@ -110,6 +110,15 @@ def measure_batches(owner: ProvingDevice, name: str, batches: list[int], runs: i
             results.append(result)
         prover.close()
     return results
+
+
+def demand_proofs(outcomes: Sequence[Outcome]) -> None:
+    """Raise WrongResultError where a proof did not verify, and any other error that stands for a proof."""
+    for outcome in outcomes:
+        if isinstance(outcome, InvalidProofError):
+            raise WrongResultError("the device made a proof that does not verify; run tests/gpu")
+        if not isinstance(outcome, Proof):
+            raise outcome
 
 
 class _Clock:

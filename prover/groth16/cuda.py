@@ -243,9 +243,9 @@ class DeviceProver:
         return f"witnesses of {self._name}"
 
     def _make_statements(self) -> DeviceStatements:
-        """What computing witnesses needs, when that is first asked for."""
+        """What computing witnesses needs, when that is first asked for; where it does not fit, smaller batches may."""
         assert self._circuit is not None
-        most = self.plan.batch
+        most = self.batch
         self._owner.budget.reserve(self._statements_name, DeviceStatements.bytes_needed(self._circuit, most))
         return DeviceStatements(self._owner.device, self._circuit, most, SLOTS)
 

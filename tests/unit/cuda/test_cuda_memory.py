@@ -56,7 +56,7 @@ def test_an_h100_proves_spends_by_the_batch_and_keeps_three_million_constraints_
 
 @pytest.mark.parametrize("shape", [SPEND, chain_shape(250_000)])
 def test_less_memory_means_smaller_batches_then_streaming_then_a_clear_refusal(shape):
-    sizes = [32 * GIB * 4**step // 5**step for step in range(45)]
+    sizes = [16 * GIB * 2**step // 3**step for step in range(24)]
     plans = [planned(shape, available) for available in sizes]
     made = [plan for plan in plans if plan is not None]
     assert plans[len(made) :] == [None] * (len(plans) - len(made))

@@ -370,7 +370,9 @@ def test_an_engine_on_the_cpu_proves_many_too(product_zkey):
 
 
 @pytest.mark.slow
-def test_a_real_spend_is_proved_by_the_devices_code():
+def test_a_real_spend_is_proved_by_the_devices_code(monkeypatch):
+    # Few tables: making them takes the shim longer than a proof without.
+    monkeypatch.setenv("GELAP_DEVICE_MEMORY", "44MiB")
     circuit = circuits.build("spend")
     witness = solve(circuit, circuits.statements(circuit)())[0]
     choice, owner = open_device("shim")
