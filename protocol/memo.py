@@ -24,7 +24,7 @@ from protocol.errors import AddressError, MemoError
 from protocol.field import R, to_bytes32
 from protocol.note import MEMO_BYTES, Note
 
-__all__ = ["MEMO_BYTES", "TEXT_BYTES", "Opened", "SentRecord", "decrypt", "encrypt"]
+__all__ = ["MEMO_BYTES", "TEXT_BYTES", "MemoOpener", "Opened", "SentRecord", "decrypt", "encrypt"]
 
 TEXT_BYTES = 106
 
@@ -116,29 +116,39 @@ def encrypt(note: Note, recipient: Address, text: bytes = b"") -> bytes:
     return tag + ephemeral_public + ChaCha20Poly1305(key).encrypt(_NONCE, plaintext, to_bytes32(note.commitment))
 
 
-def decrypt(memo: bytes, viewing_key: bytes, commitment: int) -> Opened | None:
-    """Open a memo with the recipient's X25519 private key (32 bytes) and the commitment it came with.
+class MemoOpener:
+    """Tries one recipient's viewing key (X25519, 32 bytes) on many memos; MemoError for a key of another length."""
 
-    Returns None for a memo that is for somebody else, damaged, or garbage; no memo makes it raise. Raises MemoError
-    for a viewing key of another length.
-    """
-    if len(viewing_key) != 32:
-        raise MemoError(f"a viewing key is 32 bytes, got {len(viewing_key)}")
-    if len(memo) != MEMO_BYTES or not 0 <= commitment < R:
-        return None
-    private = X25519PrivateKey.from_private_bytes(viewing_key)
-    ephemeral_public = memo[1:_EPHEMERAL_END]
-    shared = _shared_secret(private, ephemeral_public)
-    if shared is None:
-        return None
-    key, tag = _memo_key(shared, ephemeral_public, private.public_key().public_bytes_raw())
-    if memo[:1] != tag:
-        return None
-    try:
-        plaintext = ChaCha20Poly1305(key).decrypt(_NONCE, memo[_EPHEMERAL_END:], to_bytes32(commitment))
-    except InvalidTag:
-        return None
-    return _parse(plaintext)
+    def __init__(self, viewing_key: bytes) -> None:
+        if len(viewing_key) != 32:
+            raise MemoError(f"a viewing key is 32 bytes, got {len(viewing_key)}")
+        self._private = X25519PrivateKey.from_private_bytes(viewing_key)
+        self._public = self._private.public_key().public_bytes_raw()
+
+    def open(self, memo: bytes, commitment: int) -> Opened | None:
+        """Open a memo with the commitment it came with.
+
+        Returns None for a memo that is for somebody else, damaged, or garbage; no memo makes it raise.
+        """
+        if len(memo) != MEMO_BYTES or not 0 <= commitment < R:
+            return None
+        ephemeral_public = memo[1:_EPHEMERAL_END]
+        shared = _shared_secret(self._private, ephemeral_public)
+        if shared is None:
+            return None
+        key, tag = _memo_key(shared, ephemeral_public, self._public)
+        if memo[:1] != tag:
+            return None
+        try:
+            plaintext = ChaCha20Poly1305(key).decrypt(_NONCE, memo[_EPHEMERAL_END:], to_bytes32(commitment))
+        except InvalidTag:
+            return None
+        return _parse(plaintext)
+
+
+def decrypt(memo: bytes, viewing_key: bytes, commitment: int) -> Opened | None:
+    """Open one memo; see `MemoOpener`."""
+    return MemoOpener(viewing_key).open(memo, commitment)
 
 
 def _shared_secret(private: X25519PrivateKey, public: bytes) -> bytes | None:

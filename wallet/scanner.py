@@ -5,7 +5,7 @@ ours. Notes are told apart by their queue position: the same commitment queued t
 Spends are recognised by their nullifiers, which exist once a note has its place in the tree.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -14,12 +14,25 @@ from eth_utils import to_checksum_address
 from chain.events import AccountUpdated, CommitmentQueued, NullifierUsed, Origin, PoolEvent
 from chain.tree import Batch, PoolTree
 from protocol.keys import FullViewingKey
-from protocol.memo import Opened, SentRecord, decrypt
+from protocol.memo import MemoOpener, Opened, SentRecord
 from protocol.note import Note
 from wallet.store import HistoryEntry, Store, StoredNote, token_text
 
 ADDRESS_GAP = 20
 """So many addresses beyond the last issued one are recognised, for wallets restored from their mnemonic."""
+
+
+Sealed = tuple[bytes, int]
+"""A memo and the commitment it came with."""
+
+OpenMemos = Callable[[bytes, Sequence[Sealed]], Sequence[Opened | None]]
+"""Tries a viewing key on many memos; None for those that are not ours."""
+
+
+def open_memos(viewing_key: bytes, memos: Sequence[Sealed]) -> list[Opened | None]:
+    """Try every memo in this thread; `wallet.trial` does it in several processes."""
+    opener = MemoOpener(viewing_key)
+    return [opener.open(memo, commitment) for memo, commitment in memos]
 
 
 @dataclass(frozen=True)
@@ -47,9 +60,10 @@ class _Found:
 class Scanner:
     """Writes an account's notes and history into its store, page by page."""
 
-    def __init__(self, keys: FullViewingKey, store: Store) -> None:
+    def __init__(self, keys: FullViewingKey, store: Store, open_memos: OpenMemos = open_memos) -> None:
         self._keys = keys
         self._store = store
+        self._open_memos = open_memos
         self._owners: dict[int, int] = {}
 
     def apply(self, tree: PoolTree, events: Iterable[PoolEvent]) -> None:
@@ -58,8 +72,14 @@ class Scanner:
         `tree` is moved along. Raises MismatchError when the events do not fit it: roll the store back and drop the
         tree then.
         """
+        events = list(events)
+        queued = [event for event in events if isinstance(event, CommitmentQueued)]
+        sealed = [(event.memo, event.commitment) for event in queued]
+        # All at once, before anything else: trying memos is most of the work, and depends on nothing but the key.
+        tried = self._open_memos(self._keys.viewing_key, sealed) if sealed else []
+        opened = {event.position: found for event, found in zip(queued, tried, strict=True) if found is not None}
         for _, group in groupby(events, key=lambda event: event.origin.transaction_hash):
-            self._apply_transaction(tree, list(group))
+            self._apply_transaction(tree, list(group), opened)
 
     def nullifying_key(self, stored: StoredNote) -> int:
         """The key that nullifies this note."""
@@ -67,7 +87,7 @@ class Scanner:
             return self._keys.nullifying_key_for_note(stored.note.blinding)
         return self._keys.nullifying_key_for_address(stored.address_index)
 
-    def _apply_transaction(self, tree: PoolTree, events: Sequence[PoolEvent]) -> None:
+    def _apply_transaction(self, tree: PoolTree, events: Sequence[PoolEvent], opened: Mapping[int, Opened]) -> None:
         spent: list[StoredNote] = []
         found: list[_Found] = []
         for event in events:
@@ -77,7 +97,8 @@ class Scanner:
                 self._place(batch)
             elif isinstance(event, CommitmentQueued):
                 self._store.add_commitment(event.position, event.commitment)
-                note = self._open(event)
+                memo = opened.get(event.position)
+                note = None if memo is None else self._recognise(event, memo)
                 if note is not None:
                     self._store.add_note(note.stored)
                     found.append(note)
@@ -85,6 +106,7 @@ class Scanner:
                 stored = self._store.spend_note(event.nullifier, event.origin.transaction_hash)
                 if stored is not None:
                     self._store.release([event.nullifier])
+                    self._store.forget_payments_of(event.nullifier)
                     spent.append(stored)
         if spent:
             self._record_spend(events[0].origin, spent, found)
@@ -96,10 +118,7 @@ class Scanner:
             nullifier = stored.note.nullifier(self.nullifying_key(stored), leaf_index)
             self._store.place_note(stored.position, leaf_index, nullifier)
 
-    def _open(self, event: CommitmentQueued) -> _Found | None:
-        opened = decrypt(event.memo, self._keys.viewing_key, event.commitment)
-        if opened is None:
-            return None
+    def _recognise(self, event: CommitmentQueued, opened: Opened) -> _Found | None:
         own = self._keys.owner(self._keys.nullifying_key_for_note(opened.blinding))
         note: Note | None = opened.note([own], event.commitment)
         index: int | None = None

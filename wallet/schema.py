@@ -1,15 +1,16 @@
-"""The tables of a wallet file (SQLite), version 1.
+"""The tables of a wallet file (SQLite), version 2.
 
-Field elements are 32 bytes big-endian, amounts decimal text (they reach 2^128), tokens checksummed addresses, times
-seconds since 1970. `queue`, `batches`, `notes`, `history` and the cursor follow from the chain and can be rebuilt from
-it; `addresses` and `reservations` exist only here. No key is stored: the file shows what an account owns and did, but
-nobody can spend with it.
+`queue`, `batches` and the cursor are public: field elements in 32 bytes big-endian. What concerns the account is sealed
+(see `wallet.sealed`): notes, history, labels, and payments on their way. A tag stands for what a row is looked up by.
+All but `addresses`, `reservations` and `payments` follows from the chain and can be rebuilt from it. No key is stored.
+
+Version 1 kept the same in the clear; `UPGRADED` says what its tables become.
 """
 
 APPLICATION_ID = 0x67656C70  # "gelp"
-VERSION = 1
+VERSION = 2
 
-TABLES = """
+PUBLIC_TABLES = """
 CREATE TABLE meta (
     name TEXT PRIMARY KEY,
     value TEXT NOT NULL
@@ -31,43 +32,37 @@ CREATE TABLE batches (
     start_index INTEGER NOT NULL,
     count INTEGER NOT NULL,
     root BLOB NOT NULL
-) STRICT;
+) STRICT
+"""
 
+# Without row numbers: the order of the rows says nothing about the order in which notes came.
+PRIVATE_TABLES = """
 CREATE TABLE notes (
-    position INTEGER PRIMARY KEY,
-    token TEXT NOT NULL,
-    amount TEXT NOT NULL,
-    owner BLOB NOT NULL,
-    blinding BLOB NOT NULL,
-    address_index INTEGER,
-    leaf_index INTEGER,
-    nullifier BLOB UNIQUE,
-    spent_transaction TEXT
-) STRICT;
+    tag BLOB PRIMARY KEY,
+    nullifier_tag BLOB UNIQUE,
+    sealed BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE history (
-    transaction_hash TEXT NOT NULL,
-    log_index INTEGER NOT NULL,
-    block_number INTEGER NOT NULL,
-    timestamp INTEGER NOT NULL,
-    kind TEXT NOT NULL,
-    token TEXT NOT NULL,
-    amount TEXT NOT NULL,
-    fee TEXT NOT NULL,
-    counterparty TEXT NOT NULL,
-    text TEXT NOT NULL,
-    PRIMARY KEY (transaction_hash, log_index)
-) STRICT;
+    tag BLOB PRIMARY KEY,
+    sealed BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE addresses (
     address_index INTEGER PRIMARY KEY,
-    label TEXT NOT NULL
+    sealed BLOB NOT NULL
 ) STRICT;
 
 CREATE TABLE reservations (
-    nullifier BLOB PRIMARY KEY,
+    nullifier_tag BLOB PRIMARY KEY,
     deadline INTEGER NOT NULL
-) STRICT;
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE payments (
+    tag BLOB PRIMARY KEY,
+    sealed BLOB NOT NULL
+) STRICT, WITHOUT ROWID
 """
 
+UPGRADED = ("notes", "history", "addresses", "reservations")
 CHAIN_TABLES = ("cursor", "queue", "batches", "notes", "history")

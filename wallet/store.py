@@ -1,23 +1,27 @@
 """The wallet's file: notes, history, issued addresses and how far the chain was read.
 
 Everything that changes together is written in one transaction, so a crash leaves the state before or after, never
-between. The file and SQLite's journal beside it can be read by their owner only (mode 600).
+between. The file and SQLite's journal beside it can be read by their owner only (mode 600), and what concerns the
+account is sealed in them.
 """
 
 import contextlib
 import os
 import sqlite3
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from eth_utils import to_checksum_address
 
 from chain.tree import Batch
 from protocol.field import from_bytes32, to_bytes32
 from protocol.note import Note
-from wallet import schema
+from wallet import schema, upgrade
 from wallet.errors import WalletFileError
+from wallet.payments import Payment
+from wallet.sealed import RowSealer
 
 
 @dataclass(frozen=True)
@@ -63,9 +67,14 @@ class HistoryEntry:
 class Store:
     """One wallet file, open. Use `close()` or `with`; not for use by several threads."""
 
-    def __init__(self, path: Path | str) -> None:
-        """Open the wallet file at `path`, or make one; raises WalletFileError when it is none or too new."""
+    def __init__(self, path: Path | str, key: bytes, belongs_to: Mapping[str, str] | None = None) -> None:
+        """Open the wallet file at `path`, or make one; raises WalletFileError when it is none or too new.
+
+        `key` (64 bytes, see `wallet.sealed.file_key`) opens what is sealed. `belongs_to` ties the file to a pool and an
+        account, as `bind` does. A file of version 1, in which nothing was sealed, is rewritten in place.
+        """
         self.path = Path(path)
+        self._sealer = RowSealer(key)
         try:
             # Made by us before SQLite sees it: there is no moment at which others could open it.
             os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
@@ -73,7 +82,7 @@ class Store:
         except (OSError, sqlite3.Error) as error:
             raise WalletFileError(f"the wallet file {self.path} cannot be opened: {error}") from error
         try:
-            self._prepare()
+            self._prepare(belongs_to or {})
             self.path.chmod(0o600)
         except sqlite3.Error as error:
             self._db.close()
@@ -82,23 +91,33 @@ class Store:
             self._db.close()
             raise
 
-    def _prepare(self) -> None:
+    def _prepare(self, belongs_to: Mapping[str, str]) -> None:
         self._db.execute("PRAGMA synchronous = FULL")
+        upgraded = False
         with self.transaction():
             version = self._number("PRAGMA user_version")
             if version == 0 and self._number("SELECT count(*) FROM sqlite_master") == 0:
                 # One by one: executescript would commit the transaction it runs in.
-                for statement in schema.TABLES.split(";"):
+                for statement in (schema.PUBLIC_TABLES + ";" + schema.PRIVATE_TABLES).split(";"):
                     self._db.execute(statement)
                 self._db.execute(f"PRAGMA application_id = {schema.APPLICATION_ID}")
                 self._db.execute(f"PRAGMA user_version = {schema.VERSION}")
-                return
-        if self._number("PRAGMA application_id") != schema.APPLICATION_ID:
-            raise WalletFileError(f"{self.path} is no wallet file: choose another path")
-        if version != schema.VERSION:
-            raise WalletFileError(
-                f"the wallet file {self.path} has version {version}, this program knows {schema.VERSION}: update it"
-            )
+                version = schema.VERSION
+            if self._number("PRAGMA application_id") != schema.APPLICATION_ID:
+                raise WalletFileError(f"{self.path} is no wallet file: choose another path")
+            if not 1 <= version <= schema.VERSION:
+                raise WalletFileError(
+                    f"the wallet file {self.path} has version {version}, this program knows {schema.VERSION}: update it"
+                )
+            # Before anything is sealed: a file of another account must not be rewritten under this one's key.
+            for name, value in belongs_to.items():
+                self.bind(name, value)
+            if version == 1:
+                upgrade.from_version_1(self._db, self)
+                upgraded = True
+        if upgraded:
+            # What was in the clear is gone from the file too, not only from its tables.
+            self._db.execute("VACUUM")
 
     def close(self) -> None:
         self._db.close()
@@ -169,70 +188,72 @@ class Store:
     # Notes
 
     def add_note(self, stored: StoredNote) -> None:
-        note = stored.note
-        self._db.execute(
-            "INSERT INTO notes (position, token, amount, owner, blinding, address_index) VALUES (?, ?, ?, ?, ?, ?)",
-            (
-                stored.position,
-                token_text(note.token),
-                str(note.amount),
-                to_bytes32(note.owner),
-                to_bytes32(note.blinding),
-                stored.address_index,
-            ),
-        )
+        self._write_note(stored, "INSERT INTO notes VALUES (:tag, :nullifier_tag, :sealed)")
 
     def place_note(self, position: int, leaf_index: int, nullifier: int) -> None:
         """The note of this queue position is in the tree."""
-        self._db.execute(
-            "UPDATE notes SET leaf_index = ?, nullifier = ? WHERE position = ?",
-            (leaf_index, to_bytes32(nullifier), position),
-        )
+        for stored in self.notes_between(position, 1):
+            self._write_note(replace(stored, leaf_index=leaf_index, nullifier=nullifier))
 
     def spend_note(self, nullifier: int, transaction: str) -> StoredNote | None:
         """Mark the note with this nullifier as spent; returns it, or None when it is not ours."""
-        found = self._notes("WHERE n.nullifier = ?", to_bytes32(nullifier))
+        found = self._notes("WHERE n.nullifier_tag = ?", self._sealer.tag("nullifier", nullifier))
         if not found:
             return None
-        self._db.execute(
-            "UPDATE notes SET spent_transaction = ? WHERE nullifier = ?", (transaction, to_bytes32(nullifier))
-        )
+        self._write_note(replace(found[0], spent_transaction=transaction))
         return found[0]
 
     def notes_between(self, first_position: int, count: int) -> list[StoredNote]:
         """Our notes among `count` queue positions from the first on."""
-        return self._notes("WHERE n.position >= ? AND n.position < ?", first_position, first_position + count)
+        tags = [self._sealer.tag("position", first_position + offset) for offset in range(count)]
+        return self._notes(f"WHERE n.tag IN ({','.join('?' * count)})", *tags)
+
+    def notes(self) -> list[StoredNote]:
+        """All our notes, spent ones too, oldest first."""
+        return self._notes("")
 
     def unspent(self, token: str) -> list[StoredNote]:
         """Our unspent notes of `token` (checksummed address) with an amount above 0, oldest first."""
-        return self._notes("WHERE n.token = ? AND n.spent_transaction IS NULL AND n.amount <> '0'", token)
+        number = int(token, 16)
+        return [stored for stored in self._unspent() if stored.note.token == number]
 
     def tokens(self) -> list[str]:
         """The tokens of which there is an unspent note."""
-        rows = self._db.execute(
-            "SELECT DISTINCT token FROM notes WHERE spent_transaction IS NULL AND amount <> '0' ORDER BY token"
-        )
-        return [row[0] for row in rows]
+        return sorted({token_text(stored.note.token) for stored in self._unspent()})
+
+    def _unspent(self) -> list[StoredNote]:
+        return [stored for stored in self.notes() if stored.spent_transaction is None and stored.note.amount]
+
+    def _write_note(
+        self,
+        stored: StoredNote,
+        statement: str = "UPDATE notes SET nullifier_tag = :nullifier_tag, sealed = :sealed WHERE tag = :tag",
+    ) -> None:
+        note = stored.note
+        row = {
+            "position": stored.position,
+            "token": hex(note.token),
+            "amount": hex(note.amount),
+            "owner": hex(note.owner),
+            "blinding": hex(note.blinding),
+            "address_index": stored.address_index,
+            "leaf_index": stored.leaf_index,
+            "nullifier": None if stored.nullifier is None else hex(stored.nullifier),
+            "spent_transaction": stored.spent_transaction,
+        }
+        tag = self._sealer.tag("position", stored.position)
+        nullifier_tag = None if stored.nullifier is None else self._sealer.tag("nullifier", stored.nullifier)
+        values = {"tag": tag, "nullifier_tag": nullifier_tag, "sealed": self._sealer.seal("notes", tag, row)}
+        self._db.execute(statement, values)
 
     def _notes(self, condition: str, *values: object) -> list[StoredNote]:
         rows = self._db.execute(
-            "SELECT n.position, n.token, n.amount, n.owner, n.blinding, n.address_index, n.leaf_index, n.nullifier, "
-            "n.spent_transaction, r.nullifier IS NOT NULL "
-            f"FROM notes n LEFT JOIN reservations r ON r.nullifier = n.nullifier {condition} ORDER BY n.position",
+            "SELECT n.tag, n.sealed, r.nullifier_tag IS NOT NULL "
+            f"FROM notes n LEFT JOIN reservations r ON r.nullifier_tag = n.nullifier_tag {condition}",
             values,
         )
-        return [
-            StoredNote(
-                position=row[0],
-                note=Note(int(row[1], 16), int(row[2]), from_bytes32(row[3]), from_bytes32(row[4])),
-                address_index=row[5],
-                leaf_index=row[6],
-                nullifier=None if row[7] is None else from_bytes32(row[7]),
-                spent_transaction=row[8],
-                reserved=bool(row[9]),
-            )
-            for row in rows
-        ]
+        notes = [_stored_note(self._sealer.open("notes", tag, sealed), bool(held)) for tag, sealed, held in rows]
+        return sorted(notes, key=lambda stored: stored.position)
 
     # Payments that are not settled yet
 
@@ -243,52 +264,81 @@ class Store:
         """
         try:
             self._db.executemany(
-                "INSERT INTO reservations VALUES (?, ?)", [(to_bytes32(item), deadline) for item in nullifiers]
+                "INSERT INTO reservations VALUES (?, ?)", [(tag, deadline) for tag in self._nullifier_tags(nullifiers)]
             )
         except sqlite3.IntegrityError as error:
             raise WalletFileError("another payment from this wallet file took the same notes: try again") from error
 
     def release(self, nullifiers: list[int]) -> None:
-        self._db.executemany("DELETE FROM reservations WHERE nullifier = ?", [(to_bytes32(n),) for n in nullifiers])
+        tags = self._nullifier_tags(nullifiers)
+        self._db.executemany("DELETE FROM reservations WHERE nullifier_tag = ?", [(tag,) for tag in tags])
 
     def release_expired(self, now: int) -> None:
         """Free the notes of payments whose deadline passed: nobody can settle them any more."""
         self._db.execute("DELETE FROM reservations WHERE deadline < ?", (now,))
+        for payment in self.payments():
+            if payment.deadline < now:
+                self.forget_payment(payment.nullifiers)
+
+    def keep_payment(self, payment: Payment) -> None:
+        """Write down how far a payment has come, in place of what was known of it."""
+        tag = self._payment_tag(payment.nullifiers)
+        sealed = self._sealer.seal("payments", tag, payment.row())
+        self._db.execute("INSERT OR REPLACE INTO payments VALUES (?, ?)", (tag, sealed))
+
+    def payments(self) -> list[Payment]:
+        """The payments that are neither settled nor given up, those that end first at the front."""
+        rows = self._db.execute("SELECT tag, sealed FROM payments")
+        found = [Payment.from_row(self._sealer.open("payments", tag, sealed)) for tag, sealed in rows]
+        return sorted(found, key=lambda payment: payment.deadline)
+
+    def forget_payment(self, nullifiers: tuple[int, ...]) -> None:
+        """The payment of the notes with exactly these nullifiers is settled or given up."""
+        self._db.execute("DELETE FROM payments WHERE tag = ?", (self._payment_tag(nullifiers),))
+
+    def forget_payments_of(self, nullifier: int) -> None:
+        """The note with this nullifier is spent: no payment that takes it can go on."""
+        for payment in self.payments():
+            if nullifier in payment.nullifiers:
+                self.release(list(payment.nullifiers))
+                self.forget_payment(payment.nullifiers)
+
+    def _nullifier_tags(self, nullifiers: list[int]) -> list[bytes]:
+        return [self._sealer.tag("nullifier", nullifier) for nullifier in nullifiers]
+
+    def _payment_tag(self, nullifiers: tuple[int, ...]) -> bytes:
+        return self._sealer.tag("payment", *sorted(nullifiers))
 
     # History
 
     def add_history(self, entry: HistoryEntry) -> None:
-        self._db.execute(
-            "INSERT INTO history VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                entry.transaction_hash,
-                entry.log_index,
-                entry.block_number,
-                entry.timestamp,
-                entry.kind,
-                entry.token,
-                str(entry.amount),
-                str(entry.fee),
-                entry.counterparty,
-                entry.text,
-            ),
-        )
+        tag = self._sealer.tag("history", entry.transaction_hash, entry.log_index)
+        row = asdict(entry) | {"amount": hex(entry.amount), "fee": hex(entry.fee)}
+        self._db.execute("INSERT INTO history VALUES (?, ?)", (tag, self._sealer.seal("history", tag, row)))
 
     def history(self) -> list[HistoryEntry]:
         """All entries, oldest first."""
-        rows = self._db.execute(
-            "SELECT kind, token, amount, fee, counterparty, text, block_number, timestamp, transaction_hash, log_index "
-            "FROM history ORDER BY block_number, log_index"
-        )
-        return [HistoryEntry(row[0], row[1], int(row[2]), int(row[3]), *row[4:]) for row in rows]
+        opened = [
+            self._sealer.open("history", tag, sealed)
+            for tag, sealed in self._db.execute("SELECT tag, sealed FROM history")
+        ]
+        entries = [
+            HistoryEntry(**row | {"amount": int(row["amount"], 16), "fee": int(row["fee"], 16)}) for row in opened
+        ]
+        return sorted(entries, key=lambda entry: (entry.block_number, entry.log_index))
 
     # Addresses
 
     def issue_address(self, label: str) -> int:
         """Take the next address number."""
         index = self.next_address()
-        self._db.execute("INSERT INTO addresses VALUES (?, ?)", (index, label))
+        self.add_address(index, label)
         return index
+
+    def add_address(self, index: int, label: str) -> None:
+        tag = self._sealer.tag("address", index)
+        sealed = self._sealer.seal("addresses", tag, {"label": label})
+        self._db.execute("INSERT INTO addresses VALUES (?, ?)", (index, sealed))
 
     def next_address(self) -> int:
         return self._number("SELECT coalesce(max(address_index) + 1, 0) FROM addresses")
@@ -296,12 +346,15 @@ class Store:
     def mark_issued(self, address_index: int) -> None:
         """An address up to this number was handed out before this file existed: never hand it out again."""
         for index in range(self.next_address(), address_index + 1):
-            self._db.execute("INSERT INTO addresses VALUES (?, '')", (index,))
+            self.add_address(index, "")
 
     def addresses(self) -> list[tuple[int, str]]:
         """The issued addresses: number and label."""
-        rows = self._db.execute("SELECT address_index, label FROM addresses ORDER BY address_index").fetchall()
-        return [(row[0], row[1]) for row in rows]
+        rows = self._db.execute("SELECT address_index, sealed FROM addresses ORDER BY address_index").fetchall()
+        return [
+            (index, self._sealer.open("addresses", self._sealer.tag("address", index), sealed)["label"])
+            for index, sealed in rows
+        ]
 
     def _number(self, query: str) -> int:
         return int(self._db.execute(query).fetchone()[0])
@@ -310,3 +363,16 @@ class Store:
 def token_text(token: int) -> str:
     """A token's 160-bit number as its checksummed address."""
     return to_checksum_address(token.to_bytes(20, "big"))
+
+
+def _stored_note(row: dict[str, Any], reserved: bool) -> StoredNote:
+    token, amount, owner, blinding = (int(row[name], 16) for name in ("token", "amount", "owner", "blinding"))
+    return StoredNote(
+        position=row["position"],
+        note=Note(token, amount, owner, blinding),
+        address_index=row["address_index"],
+        leaf_index=row["leaf_index"],
+        nullifier=None if row["nullifier"] is None else int(row["nullifier"], 16),
+        spent_transaction=row["spent_transaction"],
+        reserved=reserved,
+    )

@@ -5,21 +5,24 @@
         wallet.sync()
         wallet.send(address, token, 40)
 
-The mnemonic is not stored: keep it, it restores everything but the labels of addresses.
+The file holds no key and is sealed under one derived from the viewing key. Keep the mnemonic: with the chain it
+restores everything but the labels of addresses. `wallet.keystore` keeps keys under a passphrase.
 """
 
 import contextlib
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from eth_utils import is_address, to_canonical_address, to_checksum_address
 
-from chain.errors import MismatchError, NotMinedError
+from chain.errors import ChainError, MismatchError, NotMinedError, RevertedError
 from chain.events import EventPage
 from chain.pool import NOBODY, Pool
+from chain.pool import Spend as SpendCall
 from chain.proving import ProofSource, Proven
+from chain.rpc import rpc_errors
 from chain.sender import Receipt
 from chain.tree import PoolTree
 from protocol.address import Address
@@ -31,13 +34,19 @@ from protocol.note import AMOUNT_BITS
 from protocol.statements import SpentNote
 from wallet.coins import Coin, choose, choose_to_merge
 from wallet.errors import InsufficientFundsError, ProvingError, RequestError, ViewOnlyError, WalletError
-from wallet.scanner import Scanner
+from wallet.payments import Payment
+from wallet.scanner import OpenMemos, Scanner, open_memos
+from wallet.sealed import file_key
 from wallet.spend import Output, PreparedSpend, Terms, build_spend, evm_recipient, payment, to_oneself
-from wallet.store import HistoryEntry, Store, StoredNote
+from wallet.store import HistoryEntry, Store, StoredNote, token_text
 
 PROOF_BYTES = 256
 DEADLINE_SECONDS = 20 * 60
 PERMIT_SECONDS = 20 * 60
+
+
+Progress = Callable[[int, int], None]
+"""Told how many blocks are read, of how many."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +64,15 @@ class Balance:
     @property
     def total(self) -> int:
         return self.spendable + self.pending + self.reserved
+
+
+@dataclass(frozen=True)
+class Resumed:
+    """What came of sending a payment again: its receipt, or why there is none."""
+
+    payment: Payment
+    receipt: Receipt | None
+    problem: str = ""
 
 
 @dataclass(frozen=True)
@@ -80,11 +98,14 @@ class Wallet:
         pool: Pool,
         prover: ProofSource | None = None,
         hash_pairs: HashPairs | None = None,
+        open_memos: OpenMemos = open_memos,
+        confirmations: int = 0,
     ) -> None:
         """`keys` may be an Account, or a FullViewingKey for a wallet that sees everything and can spend nothing.
 
         The file at `path` is made if it is not there and belongs to this account and pool from then on. `hash_pairs`
-        hashes many tree nodes at once; give a fast one when the pool is large.
+        hashes many tree nodes at once and `open_memos` tries many memos; give fast ones when the pool is large.
+        `sync` leaves out the newest `confirmations` blocks, which may still be replaced.
         """
         self.keys = keys
         self.pool = pool
@@ -92,15 +113,11 @@ class Wallet:
         self._hash_pairs = hash_pairs
         self._tree: PoolTree | None = None
         self._tree_cursor: tuple[int, str] | None = None
-        self._store = Store(path)
-        try:
-            with self._store.transaction():
-                self._store.bind("pool", f"{pool.chain_id}:{pool.address}")
-                self._store.bind("account", _fingerprint(keys))
-        except BaseException:
-            self._store.close()
-            raise
-        self._scanner = Scanner(keys, self._store)
+        self._now = 0
+        self._confirmations = confirmations
+        belongs_to = {"pool": f"{pool.chain_id}:{pool.address}", "account": _fingerprint(keys)}
+        self._store = Store(path, file_key(keys), belongs_to)
+        self._scanner = Scanner(keys, self._store, open_memos)
 
     @classmethod
     def open(
@@ -113,10 +130,11 @@ class Wallet:
         account: int = 0,
         passphrase: str = "",
         hash_pairs: HashPairs | None = None,
+        confirmations: int = 0,
     ) -> "Wallet":
         """Open the wallet of account number `account` of a BIP-39 mnemonic."""
         keys = Account.from_mnemonic(mnemonic, account, passphrase)
-        return cls(path, keys, pool=pool, prover=prover, hash_pairs=hash_pairs)
+        return cls(path, keys, pool=pool, prover=prover, hash_pairs=hash_pairs, confirmations=confirmations)
 
     def close(self) -> None:
         self._store.close()
@@ -157,6 +175,19 @@ class Wallet:
         """The balance of every token of which there is an unspent note, by the token's address."""
         return {token: self.balance(token) for token in self._store.tokens()}
 
+    def notes(self) -> list[StoredNote]:
+        """Every note this account ever had, spent ones too, oldest first, as of the last `sync`."""
+        return self._store.notes()
+
+    def payments(self) -> list[Payment]:
+        """The payments that were signed and not seen settled, as of the last `sync`; see `resume`."""
+        return self._store.payments()
+
+    def synced_to(self) -> int | None:
+        """The number of the last block read; None before the first `sync`."""
+        cursor = self._store.cursor()
+        return None if cursor is None else cursor[0]
+
     def history(self) -> list[HistoryEntry]:
         """What happened, oldest first, as of the last `sync`."""
         return self._store.history()
@@ -168,42 +199,61 @@ class Wallet:
 
     # Following the chain
 
-    def sync(self) -> int:
+    def sync(self, progress: Progress | None = None) -> int:
         """Read what is new on the chain; returns the number of the last block read.
 
-        Can be repeated and interrupted at any time. When blocks that were read are no longer part of the chain,
-        everything is read again, and what was known stays until that succeeded. Raises MismatchError when the events
-        do not lead to the contract's state: nothing may be spent on such a view.
+        Can be repeated and interrupted at any time: it goes on after the last page it read. When blocks that were read
+        are no longer part of the chain, everything is read again, and what was known stays until that succeeded. Raises
+        MismatchError when the events do not lead to the contract's state: nothing may be spent on such a view.
         """
+        progress = progress or (lambda done, total: None)
         cursor = self._store.cursor()
         if cursor is not None and self.pool.block_hash(cursor[0]) != cursor[1]:
-            head = self._read_again()
+            head = self._read_again(progress)
         else:
             try:
-                head = self._read_on(cursor)
+                head = self._read_on(cursor, progress)
             except MismatchError:
                 # Blocks replaced while they were read look like this. Only a mismatch that stays is one.
-                head = self._read_again()
-        now = self.pool.now()
-        with self._store.transaction():
-            self._store.release_expired(now)
+                head = self._read_again(progress)
+        self._now = self.pool.now()
+        if head >= self.pool.deployed_at:
+            # Of the last block read, not of the newest: a payment in the blocks between may have settled in time.
+            time = self._time_of(head)
+            with self._store.transaction():
+                self._store.release_expired(time)
         return head
 
-    def _read_on(self, cursor: tuple[int, str] | None) -> int:
-        head = self.pool.block_number()
-        for page in self.pool.pages(None if cursor is None else cursor[0] + 1, head):
+    def _head(self) -> int:
+        """The block up to which to read."""
+        return max(self.pool.block_number() - self._confirmations, 0)
+
+    def _read_on(self, cursor: tuple[int, str] | None, progress: Progress) -> int:
+        head = self._head()
+        first = self.pool.deployed_at if cursor is None else cursor[0] + 1
+        if head < first:
+            return head if cursor is None else cursor[0]
+        for page in self.pool.pages(first, head):
             with self._writing() as tree:
                 self._take(tree, page)
+            progress(page.last_block - first + 1, head - first + 1)
         self._loaded_tree().check(self.pool, head)
         return head
 
-    def _read_again(self) -> int:
+    def _read_again(self, progress: Progress) -> int:
         with self._writing(forget=True) as tree:
-            head = self.pool.block_number()
-            for page in self.pool.pages(None, head):
+            head, first = self._head(), self.pool.deployed_at
+            if head < first:
+                return head
+            for page in self.pool.pages(first, head):
                 self._take(tree, page)
+                progress(page.last_block - first + 1, head - first + 1)
             tree.check(self.pool, head)
         return head
+
+    def _time_of(self, block: int) -> int:
+        with rpc_errors():
+            return self.pool.w3.eth.get_block(block)["timestamp"]
 
     def _take(self, tree: PoolTree, page: EventPage) -> None:
         self._scanner.apply(tree, page.events)
@@ -275,11 +325,20 @@ class Wallet:
     # The same in steps: prepare, prove, submit
 
     def prepare_send(
-        self, address: str, token: str, amount: int, *, text: str = "", fee: int = 0, relayer: str = NOBODY
+        self,
+        address: str,
+        token: str,
+        amount: int,
+        *,
+        text: str = "",
+        fee: int = 0,
+        relayer: str = NOBODY,
+        reserve: bool = True,
     ) -> PreparedSpend:
         """Build and sign a payment and reserve its notes until its deadline; see `prove`, `submit` and `abandon`.
 
-        Catches up with the chain first, as every `prepare_` method does.
+        Catches up with the chain first, as every `prepare_` method does. Without `reserve` nothing is written down: to
+        look at a payment that is not to be made.
         """
         _check_amount(amount)
         recipient = Address.decode(address)
@@ -293,10 +352,18 @@ class Wallet:
         token = _token(token)
         notes = self._choose(token, amount + fee)
         output = payment(recipient, int(token, 16), amount, encoded)
-        return self._build(account, terms, notes, output, SentRecord(recipient, amount), public_amount=fee)
+        plan = _Plan("send", output, SentRecord(recipient, amount), fee, address)
+        return self._build(account, terms, notes, plan, reserve)
 
     def prepare_withdraw(
-        self, receiver: str, token: str, amount: int, *, fee: int = 0, relayer: str = NOBODY
+        self,
+        receiver: str,
+        token: str,
+        amount: int,
+        *,
+        fee: int = 0,
+        relayer: str = NOBODY,
+        reserve: bool = True,
     ) -> PreparedSpend:
         """Build and sign a withdrawal; see `prepare_send`."""
         _check_amount(amount)
@@ -308,9 +375,12 @@ class Wallet:
         notes = self._choose(token, amount + fee)
         record = SentRecord(evm_recipient(receiver), amount)
         output = to_oneself(account, int(token, 16), 0)
-        return self._build(account, terms, notes, output, record, public_amount=amount + fee)
+        plan = _Plan("withdraw", output, record, amount + fee, receiver)
+        return self._build(account, terms, notes, plan, reserve)
 
-    def prepare_consolidate(self, token: str, *, fee: int = 0, relayer: str = NOBODY) -> PreparedSpend:
+    def prepare_consolidate(
+        self, token: str, *, fee: int = 0, relayer: str = NOBODY, reserve: bool = True
+    ) -> PreparedSpend:
         """Build and sign the merging of the two largest notes; see `prepare_send`."""
         account, terms = self._begin(NOBODY, fee, relayer)
         token = _token(token)
@@ -320,7 +390,8 @@ class Wallet:
         merged = sum(stored.note.amount for stored in notes) - fee
         _check_amount(merged)
         output = to_oneself(account, int(token, 16), merged)
-        return self._build(account, terms, notes, output, SentRecord(output.address, merged), public_amount=fee)
+        plan = _Plan("consolidate", output, SentRecord(output.address, merged), fee, "")
+        return self._build(account, terms, notes, plan, reserve)
 
     def prove(self, spend: PreparedSpend) -> Proven:
         """Have a prepared spend proved. The public inputs asked for are the wallet's own, never the prover's."""
@@ -334,7 +405,33 @@ class Wallet:
     def submit(self, spend: PreparedSpend, proof: Proven) -> Receipt:
         """Settle a proved spend on chain. A wrong proof is refused by the contract before any gas is paid."""
         call = spend.call(proof.proof)
-        return self.pool.transact(call) if spend.terms.receiver == NOBODY else self.pool.withdraw(call)
+        # Before it is sent: whatever happens from here on, `resume` can send it again.
+        with self._store.transaction():
+            for payment in self._store.payments():
+                if payment.nullifiers == spend.reserved:
+                    self._store.keep_payment(payment.proved(call))
+        return self._send(call)
+
+    def resume(self) -> list[Resumed]:
+        """Send the proved payments again that were not seen settled, after a crash or a reorganisation.
+
+        A payment can settle only once, so sending it again is safe. One that was signed and not proved cannot be
+        resumed: its notes come back when its deadline has passed. Call `sync` first.
+        """
+        return [self._resume(payment, payment.call) for payment in self.payments() if payment.call is not None]
+
+    def _resume(self, payment: Payment, call: SpendCall) -> Resumed:
+        try:
+            return Resumed(payment, self._send(call))
+        except RevertedError as error:
+            if error.name == "NullifierAlreadyUsed":
+                return Resumed(payment, None, "settled already; it leaves the list with the next synchronisation")
+            return Resumed(payment, None, str(error))
+        except ChainError as error:
+            return Resumed(payment, None, str(error))
+
+    def _send(self, call: SpendCall) -> Receipt:
+        return self.pool.transact(call) if call.receiver == NOBODY else self.pool.withdraw(call)
 
     def abandon(self, spend: PreparedSpend) -> None:
         """Free the notes of a prepared spend that is not to be submitted.
@@ -344,6 +441,7 @@ class Wallet:
         """
         with self._store.transaction():
             self._store.release(list(spend.reserved))
+            self._store.forget_payment(spend.reserved)
 
     def _settle(self, spend: PreparedSpend) -> Settled:
         try:
@@ -363,7 +461,8 @@ class Wallet:
         if fee < 0 or (fee > 0) != (relayer != NOBODY):
             raise RequestError("a fee above 0 and a relayer that gets it go together")
         self.sync()
-        deadline = self.pool.now() + DEADLINE_SECONDS
+        # As asked by `sync`: a question of its own would tell the node that a payment is being made.
+        deadline = self._now + DEADLINE_SECONDS
         return self.keys, Terms(self.pool.chain_id, self.pool.address, deadline, receiver, relayer, fee)
 
     def _spendable(self, token: str) -> tuple[list[StoredNote], int]:
@@ -379,19 +478,19 @@ class Wallet:
         return [stored for stored in spendable if stored.position in chosen]
 
     def _build(
-        self,
-        account: Account,
-        terms: Terms,
-        notes: list[StoredNote],
-        output: Output,
-        record: SentRecord,
-        public_amount: int,
+        self, account: Account, terms: Terms, notes: list[StoredNote], plan: "_Plan", reserve: bool
     ) -> PreparedSpend:
         tree = self._loaded_tree()
         spent = [self._spent(tree, stored) for stored in notes]
-        spend = build_spend(account, terms, tree.root, spent, output, record, public_amount)
-        with self._store.transaction():
-            self._store.reserve(list(spend.reserved), terms.deadline)
+        spend = build_spend(account, terms, tree.root, spent, plan.output, plan.record, plan.public_amount)
+        if reserve:
+            token = token_text(plan.output.note.token)
+            payment = Payment(
+                plan.kind, token, plan.record.amount, terms.fee, plan.counterparty, terms.deadline, spend.reserved
+            )
+            with self._store.transaction():
+                self._store.reserve(list(spend.reserved), terms.deadline)
+                self._store.keep_payment(payment)
         return spend
 
     def _spent(self, tree: PoolTree, stored: StoredNote) -> SpentNote:
@@ -399,6 +498,17 @@ class Wallet:
             raise WalletError(f"the note at queue position {stored.position} is not in the tree yet")
         key = self._scanner.nullifying_key(stored)
         return SpentNote(stored.note, key, stored.leaf_index, tree.path(stored.leaf_index))
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What a spend is to do: its output, the record for ourselves, and what leaves the pool (the fee included)."""
+
+    kind: str
+    output: Output
+    record: SentRecord
+    public_amount: int
+    counterparty: str
 
 
 def _coins(notes: list[StoredNote]) -> list[Coin]:

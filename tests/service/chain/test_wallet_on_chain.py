@@ -340,3 +340,68 @@ def test_requests_that_make_no_sense_are_refused_before_anything_is_built(alice:
     assert not Path("never-made.db").exists()
     assert len(prover.asked) == asked
     assert alice.balance(token.address) == Balance(100)
+
+
+def test_a_proved_payment_survives_a_crash_and_is_sent_again(
+    alice: Wallet, open_wallet: OpenWallet, token: Token, insert_all: InsertAll, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class CrashError(BaseException):
+        pass
+
+    def crash(self: Pool, spend: object) -> None:
+        raise CrashError
+
+    spend = alice.prepare_send(alice.new_address(), token.address, 40)
+    (signed,) = alice.payments()
+    assert (signed.kind, signed.amount, signed.stage) == ("send", 40, "prepared")
+    assert alice.resume() == [], "what is not proved cannot be sent"
+    with monkeypatch.context() as patch:
+        patch.setattr(Pool, "transact", crash)
+        with pytest.raises(CrashError):
+            alice.submit(spend, alice.prove(spend))
+    alice.close()
+
+    again = open_wallet(0)
+    again.sync()
+    (waiting,) = again.payments()
+    assert waiting.stage == "proved"
+    (resumed,) = again.resume()
+    assert resumed.receipt is not None
+    (twice,) = again.resume()
+    assert (twice.receipt, twice.problem.split(";")[0]) == (None, "settled already")
+    again.sync()
+    assert again.payments() == []
+    assert summary(again.history())[1:] in ([("sent", 40), ("received", 40)], [("received", 40), ("sent", 40)])
+    insert_all()
+    again.sync()
+    assert again.balance(token.address) == Balance(100)
+
+
+def test_blocks_without_confirmations_are_not_read_and_payments_in_them_stay_listed(
+    alice: Wallet, pool: Pool, token: Token, prover, tmp_path: Path, pass_time: Callable[[int], None]
+) -> None:
+    with Wallet(tmp_path / "careful.db", alice.keys, pool=pool, prover=prover, confirmations=2) as careful:
+        pass_time(1)
+        pass_time(1)
+        careful.sync()
+        assert careful.balance(token.address) == Balance(100)
+        careful.send(careful.new_address(), token.address, 40)
+        careful.sync()
+        assert (len(careful.payments()), careful.balance(token.address)) == (1, Balance(reserved=100))
+        pass_time(1)
+        pass_time(1)
+        assert careful.sync() == pool.block_number() - 2
+        assert (careful.payments(), careful.balance(token.address)) == ([], Balance(pending=100))
+
+
+def test_a_wallet_with_confirmations_on_a_pool_without_any_reads_nothing_yet(
+    pool: Pool, token: Token, tmp_path: Path, alice: Wallet
+) -> None:
+    with Wallet(tmp_path / "careful.db", alice.keys, pool=pool, confirmations=10_000) as careful:
+        careful.sync()
+        assert (careful.synced_to(), careful.balances()) == (None, {})
+
+
+def test_looking_at_a_payment_writes_nothing_down(alice: Wallet, token: Token) -> None:
+    alice.prepare_send(alice.new_address(), token.address, 40, reserve=False)
+    assert (alice.payments(), alice.balance(token.address)) == ([], Balance(100))

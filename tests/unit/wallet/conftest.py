@@ -29,7 +29,7 @@ def bob() -> Account:
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    with Store(tmp_path / "wallet.db") as opened:
+    with Store(tmp_path / "wallet.db", bytes(64)) as opened:
         yield opened
 
 

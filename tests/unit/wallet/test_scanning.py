@@ -17,6 +17,7 @@ from wallet.store import Store, token_text
 
 TOKEN = 0x5FBDB2315678AFECB367F032D93F642F64180AA3
 TEXT = token_text(TOKEN)
+KEY = bytes(64)
 RECEIVER = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8"
 TERMS = Terms(chain_id=31337, pool="0x9fE46736679d2D9a65F0992F2272dE9f3c7fa6e0", deadline=1_900_000_000)
 
@@ -68,7 +69,7 @@ def test_a_payment_is_seen_by_both_sides(alice: Account, bob: Account, events, s
     assert summary(scan.store) == [("deposited", 100, 0), ("sent", 40, 0)]
     assert scan.store.history()[1].counterparty == recipient.encode()
 
-    with Store(tmp_path / "bob.db") as store:
+    with Store(tmp_path / "bob.db", KEY) as store:
         theirs = type(scan)(bob, store)
         theirs.take(events.all)
         assert amounts(store) == [40]
@@ -184,7 +185,7 @@ def test_the_viewing_key_alone_sees_what_the_account_sees(alice: Account, events
     scan.take(events.insert())
     own = alice.address(0)
     scan.take(events.settle(spend_all(alice, scan, payment(own, TOKEN, 40), SentRecord(own, 40))))
-    with Store(tmp_path / "view.db") as store:
+    with Store(tmp_path / "view.db", KEY) as store:
         type(scan)(alice.viewing(), store).take(events.all)
         assert store.history() == scan.store.history()
         assert store.unspent(TEXT) == scan.store.unspent(TEXT)
@@ -206,7 +207,7 @@ def test_scanning_the_same_history_in_other_portions_gives_the_same_wallet(
     recipient = bob.address(0)
     scan.take(events.settle(spend_all(alice, scan, payment(recipient, TOKEN, 1), SentRecord(recipient, 1))))
     scan.take(events.insert())
-    with Store(tmp_path / "again.db") as store:
+    with Store(tmp_path / "again.db", KEY) as store:
         type(scan)(alice, store).take(events.all)
         assert store.history() == scan.store.history()
         assert store.unspent(TEXT) == scan.store.unspent(TEXT)
