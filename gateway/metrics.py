@@ -64,6 +64,13 @@ RELOADS = Counter(
     registry=REGISTRY,
 )
 
+# What the job store counts (worker/scripts). A counter that appears with its first event looks to Prometheus as if it had
+# never risen, so these are there from the start.
+EVENTS = (
+    "submitted", "cached", "joined", "SUCCEEDED", "FAILED", "CANCELLED", "EXPIRED", "retries", "wrong_proofs",
+    "handed_back", "lost_attempts", "lost_workers", "poison_jobs", "swept",
+)  # fmt: skip
+
 CONSUMING = Gauge("gelap_cluster_consuming", "1 while workers live and the queue moves, else 0", registry=REGISTRY)
 
 
@@ -113,8 +120,8 @@ class ClusterMetrics(Collector):
         events = CounterMetricFamily(
             "gelap_cluster_events", "What happened since the job store was empty", labels=("event",)
         )
-        for name, value in overview.counters.items():
-            events.add_metric((name.lower(),), value)
+        for name in dict.fromkeys((*EVENTS, *overview.counters)):
+            events.add_metric((name.lower(),), overview.counters.get(name, 0))
         running = GaugeMetricFamily("gelap_running_jobs", "Jobs that a worker has", value=overview.running)
         yield from (queued, oldest, device, stopped, workers, events, running)
 

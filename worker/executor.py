@@ -95,6 +95,7 @@ class Executor:
         self._by_key = {circuit.verification_key_digest: circuit for circuit in circuits.values()}
         self._batching = batching or Batching()
         self._metrics = metrics or Metrics()
+        self._metrics.know(circuits)
         self._waiting: list[_Entry] = []
         self._changed = threading.Condition()
         self._draining = False
