@@ -64,8 +64,8 @@ RELOADS = Counter(
     registry=REGISTRY,
 )
 
-# What the job store counts (worker/scripts). A counter that appears with its first event looks to Prometheus as if it had
-# never risen, so these are there from the start.
+# What the job store counts (worker/scripts). Prometheus sees no rise in a counter that appears with its first event, so
+# these are there from the start.
 EVENTS = (
     "submitted", "cached", "joined", "SUCCEEDED", "FAILED", "CANCELLED", "EXPIRED", "retries", "wrong_proofs",
     "handed_back", "lost_attempts", "lost_workers", "poison_jobs", "swept",
