@@ -37,6 +37,10 @@ abstract contract CommitmentQueue {
     uint256 internal constant BATCH = 64;
     uint256 private constant CAPACITY = 1 << 32;
     uint256 private constant EPOCH = 60 seconds;
+    /// @dev The first bits of the last three counters in their slot.
+    uint256 private constant EPOCH_BIT = 120;
+    uint256 private constant BEFORE_EPOCH_BIT = 152;
+    uint256 private constant BEFORE_PREVIOUS_BIT = 192;
 
     Counters private _counters;
     /// @dev By position. A fixed array needs no hash to find a slot; the capacity rule keeps positions far below 2^40.
@@ -109,25 +113,43 @@ abstract contract CommitmentQueue {
         _counters = counters;
     }
 
-    /// @dev Counts `count` commitments as queued now and returns the position of the first.
+    /// @dev Counts `count` commitments as queued now and returns the position of the first. Works on the packed slot:
+    /// every spend pays for this, and taking the struct apart and together again would cost it 500 gas more.
     function _advance(uint256 count) private returns (uint256 position) {
-        Counters memory counters = _counters;
-        position = counters.queued;
-        uint256 epoch = block.timestamp / EPOCH;
-        if (counters.epoch != epoch) {
-            counters.queuedBeforePreviousEpoch =
-                counters.epoch + 1 == epoch ? counters.queuedBeforeEpoch : counters.queued;
-            counters.queuedBeforeEpoch = counters.queued;
-            counters.epoch = uint32(epoch);
+        uint256 packed;
+        assembly ("memory-safe") {
+            packed := sload(_counters.slot)
         }
-        counters.queued = uint40(position + count);
-        _counters = counters;
+        position = uint40(packed);
+        uint256 last = uint32(packed >> EPOCH_BIT);
+        uint256 epoch = uint32(block.timestamp / EPOCH);
+        if (last != epoch) {
+            uint256 beforePrevious = last + 1 == epoch ? uint40(packed >> BEFORE_EPOCH_BIT) : position;
+            packed = packed & ((1 << EPOCH_BIT) - 1) | epoch << EPOCH_BIT | position << BEFORE_EPOCH_BIT
+                | beforePrevious << BEFORE_PREVIOUS_BIT;
+        }
+        // `queued` has the lowest bits. Filling its 40 would take 2^40 calls of 22,100 gas each.
+        packed += count;
+        assembly ("memory-safe") {
+            sstore(_counters.slot, packed)
+        }
     }
 
     function _put(uint256 position, uint256 commitment, bytes calldata memo) private {
         if (commitment == 0) revert ZeroCommitment();
-        _commitments[position] = commitment;
-        emit CommitmentQueued(position, commitment, memo);
+        uint256[1 << 40] storage commitments = _commitments;
+        bytes32 topic = CommitmentQueued.selector;
+        // commitments[position] = commitment; emit CommitmentQueued(position, commitment, memo). A position is below
+        // 2^40, as the counters have no more bits, and a memo is whole words, so that its encoding needs no padding.
+        assembly ("memory-safe") {
+            sstore(add(commitments.slot, position), commitment)
+            let data := mload(0x40)
+            mstore(data, commitment)
+            mstore(add(data, 32), 64)
+            mstore(add(data, 64), memo.length)
+            calldatacopy(add(data, 96), memo.offset, memo.length)
+            log2(data, add(96, memo.length), topic, position)
+        }
     }
 
     function _dueCount(Counters memory counters) private view returns (uint256) {

@@ -86,6 +86,11 @@ contract GelapShieldedAccount is CommitmentQueue {
     uint256 private constant EMPTY_ROOT = 0x2f68a1c58e257e42a17a6c61dff5551ed560b9922ab119d5ac8e184c9734ead9;
     uint256 private constant MEMO_BYTES = 224;
     uint256 private constant CHALLENGE_HEAD = 3;
+    /// @dev Where a `Spend` in calldata has its root, its public token and amount, and its receiver, relayer, fee and
+    /// deadline, in bytes.
+    uint256 private constant ROOT_AT = 32;
+    uint256 private constant PUBLIC_TOKEN_AT = 4 * 32;
+    uint256 private constant RECEIVER_AT = 6 * 32;
 
     /// @notice What checks the proofs.
     ISP1Verifier public immutable verifier;
@@ -95,6 +100,8 @@ contract GelapShieldedAccount is CommitmentQueue {
 
     /// @notice The keys of the statement `spend`; 0 where there is none.
     mapping(uint256 inputs => mapping(uint256 outputs => bytes32 programVKey)) public spendKey;
+    /// @dev The key for 2 inputs and 2 outputs once more, in the code: payments of that form pay for no storage read.
+    bytes32 private immutable _spendKey2x2;
     /// @notice The current root of the tree.
     uint256 public merkleRoot;
     /// @notice Whether the tree has or ever had this root.
@@ -102,13 +109,14 @@ contract GelapShieldedAccount is CommitmentQueue {
     /// @notice Whether a note with this nullifier was spent.
     mapping(uint256 nullifier => bool) public nullifierUsed;
 
-    bool private transient _entered;
+    /// @dev 1 while a call runs. A whole word: a bool is read before it is written.
+    uint256 private transient _entered;
 
     modifier nonReentrant() {
-        if (_entered) revert Reentered();
-        _entered = true;
+        if (_entered != 0) revert Reentered();
+        _entered = 1;
         _;
-        _entered = false;
+        _entered = 0;
     }
 
     /// @notice Starts an empty pool.
@@ -137,6 +145,7 @@ contract GelapShieldedAccount is CommitmentQueue {
             }
             spendKey[key.inputs][key.outputs] = key.programVKey;
         }
+        _spendKey2x2 = spendKey[2][2];
         _poseidon = new PoseidonT4();
         merkleRoot = EMPTY_ROOT;
         knownRoot[EMPTY_ROOT] = true;
@@ -167,20 +176,22 @@ contract GelapShieldedAccount is CommitmentQueue {
 
     /// @notice Spends notes for new ones inside the pool. Only the fee becomes public, for the relayer.
     function transact(Spend calldata spend) external nonReentrant {
+        (uint256 publicAmount, uint256 fee) = (spend.publicAmount, spend.fee);
         if (spend.receiver != address(0)) revert ReceiverGiven(spend.receiver);
-        if (spend.publicAmount != spend.fee) revert PublicAmountMismatch(spend.publicAmount, spend.fee);
+        if (publicAmount != fee) revert PublicAmountMismatch(publicAmount, fee);
         _requireRoom(spend.commitments.length);
-        _spend(spend);
+        _spend(spend, address(0), publicAmount, fee);
     }
 
     /// @notice Spends notes and pays `publicAmount - fee` to the receiver and `fee` to the relayer.
     /// @dev Needs no room in the tree, so that the last note can always leave. Change queued when the tree is full may
     /// never be spendable: a wallet then withdraws without change.
     function withdraw(Spend calldata spend) external nonReentrant {
-        if (spend.receiver == address(0)) revert ReceiverMissing();
-        if (spend.publicAmount <= spend.fee) revert PublicAmountMismatch(spend.publicAmount, spend.fee);
-        _spend(spend);
-        emit WithdrawExecuted(spend.receiver, address(uint160(spend.publicToken)), spend.publicAmount - spend.fee);
+        (address receiver, uint256 publicAmount, uint256 fee) = (spend.receiver, spend.publicAmount, spend.fee);
+        if (receiver == address(0)) revert ReceiverMissing();
+        if (publicAmount <= fee) revert PublicAmountMismatch(publicAmount, fee);
+        _spend(spend, receiver, publicAmount, fee);
+        emit WithdrawExecuted(receiver, address(uint160(spend.publicToken)), publicAmount - fee);
     }
 
     /// @notice Moves the oldest `count` queued commitments into the tree; anyone may call. `count` is 64 when that many
@@ -222,66 +233,129 @@ contract GelapShieldedAccount is CommitmentQueue {
         }
     }
 
-    function _spend(Spend calldata spend) private {
+    /// @dev The caller has checked that `publicAmount` covers `fee`.
+    function _spend(Spend calldata spend, address receiver, uint256 publicAmount, uint256 fee) private {
+        (address relayer, uint256 publicToken) = (spend.relayer, spend.publicToken);
         // Validators can shift a timestamp by seconds; deadlines are minutes.
         if (block.timestamp > spend.deadline) revert Expired(spend.deadline);
-        if (spend.fee != 0 && spend.relayer == address(0)) revert RelayerMissing();
-        if (spend.receiver == address(this) || spend.relayer == address(this)) revert PoolIsPayee();
-        if ((spend.publicAmount != 0) != (spend.publicToken != 0) || spend.publicToken > type(uint160).max) {
-            revert PublicTokenMismatch(spend.publicToken);
+        if (fee != 0 && relayer == address(0)) revert RelayerMissing();
+        if (receiver == address(this) || relayer == address(this)) revert PoolIsPayee();
+        if ((publicAmount != 0) != (publicToken != 0) || publicToken > type(uint160).max) {
+            revert PublicTokenMismatch(publicToken);
         }
-        bytes32 programVKey = spendKey[spend.nullifiers.length][spend.commitments.length];
-        if (programVKey == 0) revert UnknownArity(spend.nullifiers.length, spend.commitments.length);
-        if (spend.memos.length != spend.commitments.length) {
-            revert MemoCount(spend.memos.length, spend.commitments.length);
-        }
-        bytes memory publicValues = abi.encodePacked(
-            spend.root, spend.nullifiers, spend.commitments, spend.publicToken, spend.publicAmount, _boundHash(spend)
-        );
+        _replaceNotes(spend);
+        if (publicAmount != 0) address(uint160(publicToken)).pay(receiver, publicAmount - fee, relayer, fee);
+    }
+
+    /// @dev Marks the nullifiers, checks the proof and queues the commitments.
+    function _replaceNotes(Spend calldata spend) private {
+        (uint256[] calldata nullifiers, uint256[] calldata commitments) = (spend.nullifiers, spend.commitments);
+        bytes[] calldata memos = spend.memos;
+        bytes32 programVKey = nullifiers.length == 2 && commitments.length == 2
+            ? _spendKey2x2
+            : spendKey[nullifiers.length][commitments.length];
+        if (programVKey == 0) revert UnknownArity(nullifiers.length, commitments.length);
+        if (memos.length != commitments.length) revert MemoCount(memos.length, commitments.length);
+        bytes memory publicValues = _publicValues(spend, nullifiers, commitments, _boundHash(spend, memos));
         _requireWordsInField(publicValues);
         if (!knownRoot[spend.root]) revert UnknownRoot(spend.root);
-        _useNullifiers(spend.nullifiers);
+        _useNullifiers(nullifiers);
         _verify(programVKey, publicValues, spend.proof);
-        _queue(spend.commitments, spend.memos);
-        if (spend.publicAmount != 0) {
-            address(uint160(spend.publicToken))
-                .pay(spend.receiver, spend.publicAmount - spend.fee, spend.relayer, spend.fee);
-        }
+        _queue(commitments, memos);
     }
 
     /// @dev One by one, so that one nullifier twice in a spend is refused like one of an earlier spend.
     function _useNullifiers(uint256[] calldata nullifiers) private {
         for (uint256 i; i < nullifiers.length; ++i) {
             uint256 nullifier = nullifiers[i];
-            if (nullifierUsed[nullifier]) revert NullifierAlreadyUsed(nullifier);
-            nullifierUsed[nullifier] = true;
+            mapping(uint256 => bool) storage used = nullifierUsed;
+            bool usedBefore;
+            // `used[nullifier]` read and set: the compiler would read it again to set it, and hash its place twice.
+            assembly ("memory-safe") {
+                mstore(0x00, nullifier)
+                mstore(0x20, used.slot)
+                let slot := keccak256(0x00, 0x40)
+                usedBefore := sload(slot)
+                sstore(slot, 1)
+            }
+            if (usedBefore) revert NullifierAlreadyUsed(nullifier);
             emit NullifierUsed(nullifier);
         }
     }
 
-    /// @dev The hash of everything a spend must not change and the circuit does not know otherwise.
-    function _boundHash(Spend calldata spend) private view returns (uint256) {
-        bytes memory memos;
-        for (uint256 i; i < spend.memos.length; ++i) {
-            _requireMemo(spend.memos[i]);
-            memos = bytes.concat(memos, spend.memos[i]);
+    /// @dev The hash of everything a spend must not change and the circuit does not know otherwise: keccak256 of
+    /// abi.encode(block.chainid, address(this), receiver, relayer, fee, deadline, keccak256(memo_0 | memo_1 | ...)).
+    /// In assembly, as each memo is then copied once; reading the addresses elsewhere has checked that they are such.
+    function _boundHash(Spend calldata spend, bytes[] calldata memos) private view returns (uint256 boundHash) {
+        for (uint256 i; i < memos.length; ++i) {
+            bytes calldata memo = memos[i];
+            _requireMemo(memo);
+            assembly ("memory-safe") {
+                calldatacopy(add(mload(0x40), mul(i, MEMO_BYTES)), memo.offset, MEMO_BYTES)
+            }
         }
-        bytes memory bound = abi.encode(
-            block.chainid, address(this), spend.receiver, spend.relayer, spend.fee, spend.deadline, keccak256(memos)
-        );
-        return uint256(keccak256(bound)) % R;
+        assembly ("memory-safe") {
+            let at := mload(0x40)
+            let memosHash := keccak256(at, mul(memos.length, MEMO_BYTES))
+            mstore(at, chainid())
+            mstore(add(at, 32), address())
+            calldatacopy(add(at, 64), add(spend, RECEIVER_AT), 128)
+            mstore(add(at, 192), memosHash)
+            boundHash := mod(keccak256(at, 224), R)
+        }
+    }
+
+    /// @dev The public inputs in the circuit's order, like abi.encodePacked but without its loops: root, nullifiers,
+    /// commitments, public token, public amount, boundHash.
+    function _publicValues(
+        Spend calldata spend,
+        uint256[] calldata nullifiers,
+        uint256[] calldata commitments,
+        uint256 boundHash
+    ) private pure returns (bytes memory values) {
+        assembly ("memory-safe") {
+            values := mload(0x40)
+            mstore(add(values, 32), calldataload(add(spend, ROOT_AT)))
+            let at := add(values, 64)
+            let size := mul(nullifiers.length, 32)
+            calldatacopy(at, nullifiers.offset, size)
+            at := add(at, size)
+            size := mul(commitments.length, 32)
+            calldatacopy(at, commitments.offset, size)
+            at := add(at, size)
+            calldatacopy(at, add(spend, PUBLIC_TOKEN_AT), 64)
+            mstore(add(at, 64), boundHash)
+            at := add(at, 96)
+            mstore(values, sub(at, add(values, 32)))
+            mstore(0x40, at)
+        }
     }
 
     /// @dev Passes on the verifier's reason. An answer, even `true`, comes from something that is no ISP1Verifier.
     function _verify(bytes32 programVKey, bytes memory publicValues, bytes calldata proof) private view {
-        (bool ok, bytes memory answer) =
-            address(verifier).staticcall(abi.encodeCall(ISP1Verifier.verifyProof, (programVKey, publicValues, proof)));
-        if (!ok) {
-            assembly ("memory-safe") {
-                revert(add(answer, 32), mload(answer))
+        address target = address(verifier);
+        bytes4 selector = ISP1Verifier.verifyProof.selector;
+        uint256 answerLength;
+        assembly ("memory-safe") {
+            // abi.encodeCall(ISP1Verifier.verifyProof, (programVKey, publicValues, proof)); public values are whole
+            // words, so only the proof may need padding, which the verifier has no use for.
+            let data := mload(0x40)
+            let length := mload(publicValues)
+            mstore(data, selector)
+            mstore(add(data, 4), programVKey)
+            mstore(add(data, 36), 96)
+            mstore(add(data, 68), add(128, length))
+            mcopy(add(data, 100), publicValues, add(32, length))
+            let at := add(add(data, 132), length)
+            mstore(at, proof.length)
+            calldatacopy(add(at, 32), proof.offset, proof.length)
+            if iszero(staticcall(gas(), target, data, sub(add(add(at, 32), proof.length), data), 0, 0)) {
+                returndatacopy(data, 0, returndatasize())
+                revert(data, returndatasize())
             }
+            answerLength := returndatasize()
         }
-        if (answer.length != 0) revert VerifierAnswered();
+        if (answerLength != 0) revert VerifierAnswered();
     }
 
     /// @dev An empty proof proves nothing: a verifier that does not revert on it would not revert on forgeries either.
@@ -303,8 +377,9 @@ contract GelapShieldedAccount is CommitmentQueue {
     function _requireWordsInField(bytes memory words) private pure {
         uint256 value;
         assembly ("memory-safe") {
-            let end := add(add(words, 32), mload(words))
-            for { let at := add(words, 32) } lt(at, end) { at := add(at, 32) } {
+            let end := add(words, mload(words))
+            for { let at := words } lt(at, end) { } {
+                at := add(at, 32)
                 if iszero(lt(mload(at), R)) {
                     value := mload(at)
                     break

@@ -7,7 +7,7 @@ import { IERC20 } from "./IERC20.sol";
 /// @notice Tokens that take a fee on either side, return false or move nothing are refused; tokens that return nothing
 /// are fine.
 library TokenTransfers {
-    /// @notice There is no contract at the token's address.
+    /// @notice There is no contract at the token's address, or none that tells balances.
     error TokenWithoutCode(address token);
     /// @notice The token refused a transfer.
     error TransferFailed(address token);
@@ -16,39 +16,62 @@ library TokenTransfers {
 
     /// @notice Takes exactly `amount` from `from`, who has allowed it.
     function pull(address token, address from, uint256 amount) internal {
-        _requireCode(token);
-        uint256 expected = IERC20(token).balanceOf(address(this)) + amount;
+        uint256 expected = _balance(token) + amount;
         _call(token, abi.encodeCall(IERC20.transferFrom, (from, address(this), amount)));
         _requireBalance(token, expected);
     }
 
     /// @notice Pays `amount` to `receiver` and `fee` to `relayer`, exactly their sum in all; zero amounts are left out.
     function pay(address token, address receiver, uint256 amount, address relayer, uint256 fee) internal {
-        _requireCode(token);
-        uint256 expected = IERC20(token).balanceOf(address(this)) - amount - fee;
+        uint256 expected = _balance(token) - amount - fee;
         if (amount != 0) _call(token, abi.encodeCall(IERC20.transfer, (receiver, amount)));
         if (fee != 0) _call(token, abi.encodeCall(IERC20.transfer, (relayer, fee)));
         _requireBalance(token, expected);
     }
 
-    /// @dev A call to an address without code succeeds; the callers have ruled that out.
+    /// @dev A call to an address without code succeeds; reading the balance before has ruled that out. The answer must
+    /// be nothing, or at least a word that is 1. Assembly, so that the answer is not copied to be read.
     function _call(address token, bytes memory data) private {
-        (bool ok, bytes memory answer) = token.call(data);
+        bool ok;
+        uint256 answerLength;
+        uint256 answer;
+        assembly ("memory-safe") {
+            ok := call(gas(), token, 0, add(data, 32), mload(data), 0x00, 32)
+            answerLength := returndatasize()
+            answer := mload(0x00)
+        }
         if (!ok) {
-            if (answer.length == 0) revert TransferFailed(token);
+            if (answerLength == 0) revert TransferFailed(token);
             assembly ("memory-safe") {
-                revert(add(answer, 32), mload(answer))
+                let reason := mload(0x40)
+                returndatacopy(reason, 0, returndatasize())
+                revert(reason, returndatasize())
             }
         }
-        if (answer.length != 0 && (answer.length < 32 || uint256(bytes32(answer)) != 1)) revert TransferFailed(token);
+        if (answerLength != 0 && (answerLength < 32 || answer != 1)) revert TransferFailed(token);
+    }
+
+    /// @dev This contract's balance. Reverts with the token's reason, or unless it answers with at least a word, as an
+    /// address without code does not.
+    function _balance(address token) private view returns (uint256 held) {
+        bool answered;
+        bytes4 selector = IERC20.balanceOf.selector;
+        assembly ("memory-safe") {
+            mstore(0x00, selector)
+            mstore(0x04, address())
+            if iszero(staticcall(gas(), token, 0x00, 36, 0x00, 32)) {
+                let reason := mload(0x40)
+                returndatacopy(reason, 0, returndatasize())
+                revert(reason, returndatasize())
+            }
+            answered := gt(returndatasize(), 31)
+            held := mload(0x00)
+        }
+        if (!answered) revert TokenWithoutCode(token);
     }
 
     function _requireBalance(address token, uint256 expected) private view {
-        uint256 actual = IERC20(token).balanceOf(address(this));
+        uint256 actual = _balance(token);
         if (actual != expected) revert BalanceMismatch(token, expected, actual);
-    }
-
-    function _requireCode(address token) private view {
-        if (token.code.length == 0) revert TokenWithoutCode(token);
     }
 }

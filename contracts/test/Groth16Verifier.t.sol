@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.28;
 
+import { Groth16Check } from "../src/Groth16Check.sol";
+import { Groth16Code } from "../src/Groth16Code.sol";
 import { Groth16Verifier } from "../src/Groth16Verifier.sol";
 import { SimulatedProver } from "./utils/SimulatedProver.sol";
-import { Test } from "./utils/Test.sol";
+import { Test, Vm } from "./utils/Test.sol";
 import { Words } from "./utils/Words.sol";
 
 /// @title What the verifier accepts, checked against keys and proofs that py-ecc made.
@@ -46,14 +48,14 @@ contract Groth16VerifierTest is Test {
     function testFuzz_RefusesTheProofOfOtherValues(uint256 index, uint256 other) external {
         (index, other) = (index % 3, other % R);
         vm.assume(other != _publicValues[0].wordAt(index));
-        _expectRefusal(Groth16Verifier.InvalidProof.selector);
+        _expectRefusal(Groth16Check.InvalidProof.selector);
         _verifier.verifyProof(_programVKey, _publicValues[0].replaced(index, other), _proofs[0]);
     }
 
     function testFuzz_RefusesAChangedProof(uint256 index, uint256 other) external {
         (index, other) = (index % 8, other % Q);
         vm.assume(other != _proofs[0].wordAt(index));
-        _expectRefusal(Groth16Verifier.InvalidProof.selector);
+        _expectRefusal(Groth16Check.InvalidProof.selector);
         _verifier.verifyProof{ gas: 1_000_000 }(_programVKey, _publicValues[0], _proofs[0].replaced(index, other));
     }
 
@@ -67,7 +69,7 @@ contract Groth16VerifierTest is Test {
         for (uint256 i; i < 3; ++i) {
             uint256 value = _publicValues[0].wordAt(i);
             for (uint256 alias_ = value + R; alias_ > value; alias_ = _plusOrZero(alias_, R)) {
-                vm.expectRevert(abi.encodeWithSelector(Groth16Verifier.PublicValueOutOfRange.selector, alias_));
+                vm.expectRevert(abi.encodeWithSelector(Groth16Check.PublicValueOutOfRange.selector, alias_));
                 _verifier.verifyProof(_programVKey, _publicValues[0].replaced(i, alias_), _proofs[0]);
             }
         }
@@ -76,30 +78,30 @@ contract Groth16VerifierTest is Test {
     function test_RefusesEveryAliasOfEveryProofCoordinate() external {
         for (uint256 i; i < 8; ++i) {
             uint256 alias_ = _proofs[0].wordAt(i) + Q;
-            vm.expectRevert(abi.encodeWithSelector(Groth16Verifier.ProofCoordinateOutOfRange.selector, alias_));
+            vm.expectRevert(abi.encodeWithSelector(Groth16Check.ProofCoordinateOutOfRange.selector, alias_));
             _verifier.verifyProof(_programVKey, _publicValues[0], _proofs[0].replaced(i, alias_));
         }
     }
 
     function test_RefusesWrongLengths() external {
-        vm.expectRevert(abi.encodeWithSelector(Groth16Verifier.ProofLength.selector, 0));
+        vm.expectRevert(abi.encodeWithSelector(Groth16Check.ProofLength.selector, 0));
         _verifier.verifyProof(_programVKey, _publicValues[0], "");
-        vm.expectRevert(abi.encodeWithSelector(Groth16Verifier.ProofLength.selector, 255));
+        vm.expectRevert(abi.encodeWithSelector(Groth16Check.ProofLength.selector, 255));
         _verifier.verifyProof(_programVKey, _publicValues[0], _proofs[0].shortened(1));
-        vm.expectRevert(abi.encodeWithSelector(Groth16Verifier.ProofLength.selector, 257));
+        vm.expectRevert(abi.encodeWithSelector(Groth16Check.ProofLength.selector, 257));
         _verifier.verifyProof(_programVKey, _publicValues[0], bytes.concat(_proofs[0], hex"00"));
-        vm.expectRevert(abi.encodeWithSelector(Groth16Verifier.PublicValuesLength.selector, 64, 96));
+        vm.expectRevert(abi.encodeWithSelector(Groth16Check.PublicValuesLength.selector, 64, 96));
         _verifier.verifyProof(_programVKey, _publicValues[0].shortened(32), _proofs[0]);
-        vm.expectRevert(abi.encodeWithSelector(Groth16Verifier.PublicValuesLength.selector, 95, 96));
+        vm.expectRevert(abi.encodeWithSelector(Groth16Check.PublicValuesLength.selector, 95, 96));
         _verifier.verifyProof(_programVKey, _publicValues[0].shortened(1), _proofs[0]);
-        vm.expectRevert(abi.encodeWithSelector(Groth16Verifier.PublicValuesLength.selector, 128, 96));
+        vm.expectRevert(abi.encodeWithSelector(Groth16Check.PublicValuesLength.selector, 128, 96));
         _verifier.verifyProof(_programVKey, bytes.concat(_publicValues[0], bytes32(0)), _proofs[0]);
     }
 
     function test_RefusesAnUnknownKey() external {
-        vm.expectRevert(abi.encodeWithSelector(Groth16Verifier.UnknownKey.selector, bytes32(uint256(1))));
+        vm.expectRevert(abi.encodeWithSelector(Groth16Check.UnknownKey.selector, bytes32(uint256(1))));
         _verifier.verifyProof(bytes32(uint256(1)), _publicValues[0], _proofs[0]);
-        vm.expectRevert(abi.encodeWithSelector(Groth16Verifier.UnknownKey.selector, bytes32(uint256(1))));
+        vm.expectRevert(abi.encodeWithSelector(Groth16Check.UnknownKey.selector, bytes32(uint256(1))));
         _verifier.publicInputCount(bytes32(uint256(1)));
     }
 
@@ -111,20 +113,20 @@ contract Groth16VerifierTest is Test {
         bytes memory values = abi.encode(1, 2, 3, 4, 5);
         both.verifyProof(other.programVKey(), values, other.prove(values));
         both.verifyProof(_programVKey, _publicValues[0], _proofs[0]);
-        _expectRefusal(Groth16Verifier.InvalidProof.selector);
+        _expectRefusal(Groth16Check.InvalidProof.selector);
         both.verifyProof(other.programVKey(), values, _proofs[0]);
     }
 
     /// @dev The subgroup of G2 must be checked: outside it the pairing is no pairing.
     function test_RefusesAProofPointOutsideTheSubgroup() external {
         bytes memory proof = _withG2(_proofs[0], 2, _outsideSubgroup());
-        _expectRefusal(Groth16Verifier.InvalidProof.selector);
+        _expectRefusal(Groth16Check.InvalidProof.selector);
         _verifier.verifyProof{ gas: 1_000_000 }(_programVKey, _publicValues[0], proof);
     }
 
     /// @dev Points at infinity pass the precompiles; they prove nothing all the same.
     function test_RefusesAProofOfPointsAtInfinity() external {
-        _expectRefusal(Groth16Verifier.InvalidProof.selector);
+        _expectRefusal(Groth16Check.InvalidProof.selector);
         _verifier.verifyProof(_programVKey, _publicValues[0], new bytes(256));
     }
 
@@ -212,15 +214,39 @@ contract Groth16VerifierTest is Test {
         assertTrue(ok && answer.wordAt(0) == 1, "the forged equation holds");
     }
 
-    /// @dev A key's store is data: a call to it does nothing.
-    function test_StoresCannotBeRun() external {
+    function test_TheConstructorTellsOfEveryKey() external {
         vm.recordLogs();
         _deploy(_key);
-        (address store, uint256 publicInputs) = abi.decode(vm.getRecordedLogs()[0].data, (address, uint256));
-        assertEq(publicInputs, 3, "public inputs in the event");
-        assertEq(uint8(store.code[0]), 0, "the first instruction is STOP");
-        (bool ok, bytes memory answer) = store.call("anything");
-        assertTrue(ok && answer.length == 0, "nothing happens");
+        Vm.Log memory log = vm.getRecordedLogs()[0];
+        assertTrue(log.topics[1] == _programVKey, "the key's name");
+        assertEq(abi.decode(log.data, (uint256)), 3, "public inputs in the event");
+    }
+
+    /// @dev The code that the compiler made stands before the keys, whole and unchanged.
+    function test_TheCodeIsTheCompilersAndThenTheKeys() external view {
+        bytes memory compiled = type(Groth16Code).runtimeCode;
+        bytes memory deployed = address(_verifier).code;
+        bytes memory entry = abi.encodePacked(_programVKey, uint128(compiled.length), uint128(_key.length));
+        assertTrue(
+            keccak256(deployed) == keccak256(bytes.concat(compiled, _key, entry, bytes32(uint256(1)))), "the code"
+        );
+    }
+
+    function test_FindsEachOfManyKeys() external {
+        bytes[] memory keys = new bytes[](3);
+        (keys[0], keys[1], keys[2]) =
+        (SimulatedProver.load(vm, "spend").key, SimulatedProver.load(vm, "insert").key, _key);
+        Groth16Verifier many = new Groth16Verifier(keys);
+        for (uint256 i; i < keys.length; ++i) {
+            assertTrue(keccak256(many.verificationKey(keccak256(keys[i]))) == keccak256(keys[i]), "each as given");
+        }
+        many.verifyProof(_programVKey, _publicValues[0], _proofs[0]);
+    }
+
+    function test_WithoutKeysEveryNameIsUnknown() external {
+        Groth16Verifier none = new Groth16Verifier(new bytes[](0));
+        vm.expectRevert(abi.encodeWithSelector(Groth16Check.UnknownKey.selector, bytes32(0)));
+        none.verifyProof(bytes32(0), "", "");
     }
 
     function deploy(bytes memory key) external returns (Groth16Verifier) {

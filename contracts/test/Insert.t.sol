@@ -2,7 +2,7 @@
 pragma solidity ^0.8.28;
 
 import { GelapShieldedAccount } from "../src/GelapShieldedAccount.sol";
-import { Groth16Verifier } from "../src/Groth16Verifier.sol";
+import { Groth16Check } from "../src/Groth16Check.sol";
 import { PoolTest } from "./utils/PoolTest.sol";
 import { SimulatedProver } from "./utils/SimulatedProver.sol";
 import { Words } from "./utils/Words.sol";
@@ -116,7 +116,7 @@ contract InsertTest is PoolTest {
         waitUntilDue();
         GelapShieldedAccount.Spend memory spend = transfer();
         spend.proof = insertProof(fresh(), 1);
-        vm.expectRevert(abi.encodeWithSelector(Groth16Verifier.InvalidProof.selector));
+        vm.expectRevert(abi.encodeWithSelector(Groth16Check.InvalidProof.selector));
         pool.transact(spend);
     }
 
@@ -148,7 +148,7 @@ contract InsertTest is PoolTest {
     }
 
     function _expectRefused(uint256 newRoot, uint256 count, bytes memory proof) private {
-        vm.expectRevert(abi.encodeWithSelector(Groth16Verifier.InvalidProof.selector));
+        vm.expectRevert(abi.encodeWithSelector(Groth16Check.InvalidProof.selector));
         pool.insert(newRoot, count, proof);
     }
 

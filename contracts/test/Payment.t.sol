@@ -3,6 +3,7 @@ pragma solidity ^0.8.28;
 
 import { CommitmentQueue } from "../src/CommitmentQueue.sol";
 import { GelapShieldedAccount } from "../src/GelapShieldedAccount.sol";
+import { Groth16Check } from "../src/Groth16Check.sol";
 import { Groth16Verifier } from "../src/Groth16Verifier.sol";
 import { TestToken } from "../src/TestToken.sol";
 import { Test } from "./utils/Test.sol";
@@ -108,7 +109,7 @@ contract PaymentTest is Test {
         _token.approve(address(_pool), 101);
         _pool.deposit(address(_token), 1, 1, vm.parseJsonBytes(_json, ".deposit.memo"));
         vm.stopPrank();
-        _insert(".firstInsert", abi.encodeWithSelector(Groth16Verifier.InvalidProof.selector));
+        _insert(".firstInsert", abi.encodeWithSelector(Groth16Check.InvalidProof.selector));
     }
 
     function _deposit() private {
@@ -155,6 +156,6 @@ contract PaymentTest is Test {
     }
 
     function _expectInvalidProof() private {
-        vm.expectRevert(abi.encodeWithSelector(Groth16Verifier.InvalidProof.selector));
+        vm.expectRevert(abi.encodeWithSelector(Groth16Check.InvalidProof.selector));
     }
 }

@@ -3,7 +3,7 @@ pragma solidity ^0.8.28;
 
 import { CommitmentQueue } from "../src/CommitmentQueue.sol";
 import { GelapShieldedAccount } from "../src/GelapShieldedAccount.sol";
-import { Groth16Verifier } from "../src/Groth16Verifier.sol";
+import { Groth16Check } from "../src/Groth16Check.sol";
 import { TokenTransfers } from "../src/TokenTransfers.sol";
 import { BentToken, FeeToken, AnsweringToken, SilentToken } from "./hostile/Tokens.sol";
 import { PoolTest } from "./utils/PoolTest.sol";
@@ -164,7 +164,7 @@ contract SpendTest is PoolTest {
             if (field == 9) spend.commitments[1] = fresh();
             if (field == 10) spend.nullifiers[0] = fresh();
             if (field == 11) (spend.nullifiers[0], spend.nullifiers[1]) = (spend.nullifiers[1], spend.nullifiers[0]);
-            _expectWithdrawRefused(spend, abi.encodeWithSelector(Groth16Verifier.InvalidProof.selector));
+            _expectWithdrawRefused(spend, abi.encodeWithSelector(Groth16Check.InvalidProof.selector));
         }
         pool.withdraw(prove(withdrawal(100, 10)));
     }
@@ -174,7 +174,7 @@ contract SpendTest is PoolTest {
         GelapShieldedAccount.Spend memory spend = prove(withdrawal(100, 10));
         uint256 home = block.chainid;
         vm.chainId(home + 1);
-        _expectWithdrawRefused(spend, abi.encodeWithSelector(Groth16Verifier.InvalidProof.selector));
+        _expectWithdrawRefused(spend, abi.encodeWithSelector(Groth16Check.InvalidProof.selector));
         vm.chainId(home);
         pool.withdraw(spend);
     }
@@ -185,7 +185,7 @@ contract SpendTest is PoolTest {
         GelapShieldedAccount first = pool;
         pool = new GelapShieldedAccount(verifier, keccak256(insertTrapdoor.key), spendKeys());
         token.mint(address(pool), 1000);
-        _expectWithdrawRefused(spend, abi.encodeWithSelector(Groth16Verifier.InvalidProof.selector));
+        _expectWithdrawRefused(spend, abi.encodeWithSelector(Groth16Check.InvalidProof.selector));
         first.withdraw(spend);
     }
 
@@ -198,7 +198,7 @@ contract SpendTest is PoolTest {
             spend, abi.encodeWithSelector(GelapShieldedAccount.PublicAmountMismatch.selector, 100, 10)
         );
         spend.fee = 100;
-        _expectTransactRefused(spend, abi.encodeWithSelector(Groth16Verifier.InvalidProof.selector));
+        _expectTransactRefused(spend, abi.encodeWithSelector(Groth16Check.InvalidProof.selector));
         spend = prove(transferWithFee(10));
         _expectWithdrawRefused(spend, abi.encodeWithSelector(GelapShieldedAccount.ReceiverMissing.selector));
         spend.receiver = BOB;
@@ -206,7 +206,7 @@ contract SpendTest is PoolTest {
             spend, abi.encodeWithSelector(GelapShieldedAccount.PublicAmountMismatch.selector, 10, 10)
         );
         spend.fee = 9;
-        _expectWithdrawRefused(spend, abi.encodeWithSelector(Groth16Verifier.InvalidProof.selector));
+        _expectWithdrawRefused(spend, abi.encodeWithSelector(Groth16Check.InvalidProof.selector));
     }
 
     function test_RefusesASpendAfterItsDeadline() external {
