@@ -23,6 +23,7 @@ MOUNTS = {
     "demo": Mount("gelap.demo.cli", "demo", "A private payment end to end on this machine, on real parts.", PRODUCT),
     "up": Mount("gelap.up.cli", "up", "A whole proving cluster on this machine, until Ctrl-C.", PRODUCT),
     "info": Mount("gelap.info", "info", "What this machine proves with: CPU path, kernels, keys, GPU.", PRODUCT),
+    "indexer": Mount("indexer.cli", "app", "Index a pool's events and serve them to wallets: run, status.", PRODUCT),
     "circuit": Mount("prover.circuit.cli", "app", "List, describe and export the circuits.", PROVING),
     "ptau": Mount("prover.groth16.cli", "ptau", "Make powers of tau (development only).", PROVING),
     "setup": Mount("prover.groth16.cli", "setup", "Make a proving key from a circuit and powers of tau.", PROVING),

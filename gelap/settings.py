@@ -27,6 +27,10 @@ class Settings(BaseSettings):
     cluster_key_file: Path | None = Field(default=None, description="the workers' X25519 private key, PEM, mode 600")
     gateway_address: str = Field(default="127.0.0.1:50051", description="where the gateway serves gRPC")
     api_key: str | None = Field(default=None, repr=False, description="the API key of whoever calls a gateway")
+    database_url: str | None = Field(
+        default=None, repr=False, description="the indexer's PostgreSQL or SQLite; default: an SQLite file in the cache"
+    )
+    indexer_address: str = Field(default="127.0.0.1:8090", description="where the indexer serves its API")
     http_address: str = Field(default="127.0.0.1:8080", description="where the gateway serves REST")
 
     @cached_property

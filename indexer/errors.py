@@ -1,0 +1,40 @@
+"""Everything that can end an indexer's work, or one request of it.
+
+IndexerError
+├── SettingsError     something is missing in the configuration, or wrong
+├── EndpointsError    no JSON-RPC endpoint can be used now: the indexer tries again
+├── StoreError        the database cannot be used
+│   └── WriterError   another indexer writes to the same database
+├── HaltError         what the endpoints say does not lead to the contract's state: nothing more is written
+└── WireError         a binary answer of an indexer is damaged, or is no such answer
+
+While a chain is read, `chain.errors.RpcError` and `chain.errors.MismatchError` are raised about one endpoint.
+"""
+
+
+class IndexerError(Exception):
+    """Base of all errors of this package; the message says what to do next."""
+
+
+class SettingsError(IndexerError):
+    pass
+
+
+class EndpointsError(IndexerError):
+    pass
+
+
+class StoreError(IndexerError):
+    pass
+
+
+class WriterError(StoreError):
+    pass
+
+
+class HaltError(IndexerError):
+    pass
+
+
+class WireError(IndexerError):
+    pass
