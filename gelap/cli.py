@@ -21,6 +21,7 @@ PROVING, CLUSTER, PRODUCT = "Proving", "Cluster", "Product"
 
 MOUNTS = {
     "demo": Mount("gelap.demo.cli", "demo", "A private payment end to end on this machine, on real parts.", PRODUCT),
+    "wallet": Mount("wallet.cli", "app", "Shielded tokens: receive, pay, withdraw.", PRODUCT),
     "up": Mount("gelap.up.cli", "up", "A whole proving cluster on this machine, until Ctrl-C.", PRODUCT),
     "info": Mount("gelap.info", "info", "What this machine proves with: CPU path, kernels, keys, GPU.", PRODUCT),
     "indexer": Mount("indexer.cli", "app", "Index a pool's events and serve them to wallets: run, status.", PRODUCT),

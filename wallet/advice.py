@@ -1,0 +1,74 @@
+"""What gives a payment away, told before it is made. Nothing here asks anybody anything."""
+
+from collections.abc import Iterable, Sequence
+
+from wallet.store import HistoryEntry
+
+QUICK_SECONDS = 24 * 3600
+_STEPS = (5, 2, 1)
+
+REMOTE_PROVER = (
+    "the remote prover learns this payment (token, amounts, the notes it takes and makes) and the account's public "
+    "key, which links all payments it proves for you; it cannot spend. `--prover local` tells nobody"
+)
+
+
+def common_below(amount: int) -> int:
+    """The largest of 1, 2, 5, 10, 20, 50, ... that is at most `amount` (above 0)."""
+    power = 10 ** (len(str(amount)) - 1)
+    return next(step * power for step in _STEPS if step * power <= amount)
+
+
+def for_amount(amount: int) -> list[str]:
+    """Deposits and withdrawals show their amounts."""
+    common = common_below(amount)
+    if amount == common:
+        return []
+    return [f"{amount} is an amount that few others use and links what enters to what leaves; {common} is a common one"]
+
+
+def for_withdrawal(
+    history: Sequence[HistoryEntry], token: str, amount: int, receiver: str, payer: str | None, now: int
+) -> list[str]:
+    """`payer` is the EVM account that pays for gas, if it is this wallet's; `now` in seconds since 1970."""
+    found = for_amount(amount)
+    ours = [entry for entry in history if entry.token == token]
+    deposits = [entry for entry in ours if entry.kind == "deposited"]
+    recent = [entry for entry in deposits if now - entry.timestamp < QUICK_SECONDS]
+    if recent:
+        hours = max(now - recent[-1].timestamp, 0) // 3600
+        found.append(
+            f"the last deposit of this token was {hours} hours ago: few others came and went meanwhile; a day or more "
+            "hides better, or --delay"
+        )
+    if any(entry.amount == amount for entry in deposits):
+        found.append("a deposit of exactly this amount stands on the chain: withdraw another amount")
+    found += _reuse(ours, ("withdrawn",), receiver, "a withdrawal to this address was made before: use a fresh one")
+    if payer is not None:
+        found.append(_own_gas(payer))
+        if payer.lower() == receiver.lower():
+            found.append(
+                "the receiver is the account that pays for gas: everything it did is linked to this withdrawal"
+            )
+    return found
+
+
+def for_payment(history: Sequence[HistoryEntry], recipient: str, payer: str | None) -> list[str]:
+    """A private payment to a Gelap address."""
+    found = _reuse(
+        history, ("sent",), recipient, "this address was paid before: ask for a fresh one, payers can compare addresses"
+    )
+    return found + ([_own_gas(payer)] if payer is not None else [])
+
+
+def for_deposit(amount: int) -> list[str]:
+    return for_amount(amount)
+
+
+def _reuse(history: Iterable[HistoryEntry], kinds: tuple[str, ...], address: str, text: str) -> list[str]:
+    used = {entry.counterparty.lower() for entry in history if entry.kind in kinds}
+    return [text] if address.lower() in used else []
+
+
+def _own_gas(payer: str) -> str:
+    return f"{payer} pays for gas: everybody sees that this account made a payment"
