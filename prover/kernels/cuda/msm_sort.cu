@@ -154,7 +154,7 @@ extern "C" __global__ void __launch_bounds__(RECODE_THREADS)
 }
 
 // The sum of the values of the threads before this one in its block; `total` becomes the sum of all.
-INLINE uint32_t scan_block(uint32_t value, uint32_t& total) {
+INLINE static uint32_t scan_block(uint32_t value, uint32_t& total) {
   __shared__ uint32_t warp_sums[SCAN_THREADS / WARP];
   const uint32_t lane = threadIdx.x % WARP, warp = threadIdx.x / WARP;
   uint32_t sum = value;

@@ -1,11 +1,16 @@
 """The shim as a device: kernels built with a C++ compiler, arrays in host memory.
 
-New arrays hold 0xA5 bytes, so that reading what no kernel wrote shows. Kernels run without the GIL. Everything is
-carried out at once and in order; streams and events are checked and otherwise have no effect, and a captured sequence
-runs its function again.
+New arrays and the shared memory of a block hold 0xA5 bytes, so that reading what no kernel wrote shows. Kernels run
+without the GIL. Launches are carried out at once, one after another; streams and events are checked and otherwise have
+no effect, and a captured sequence runs its function again.
+
+GELAP_SHIM_ORDER says in which order the blocks of a launch, the warps of a block and the lanes of a warp run:
+`forward` (the default), `reverse`, or `random:SEED` with a number. A right kernel gives the same results in every order.
 """
 
 import ctypes
+import os
+import re
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from prover.errors import DeviceError
+from prover.errors import DeviceError, DeviceUnavailable
 from prover.kernels.cuda import shim_build
 from prover.kernels.cuda.device import STREAMS, Array, Device, Graph, Kernel, Timer, as_triple, out_of_memory
 from prover.kernels.cuda.sources import unit_path, units
@@ -27,6 +32,15 @@ _POISON = 0xA5
 # What a block may have on a GPU of compute capability 9.0.
 _MAXIMUM_SHARED_BYTES = 227 << 10
 _DEFAULT_TOTAL = 8 << 30
+ORDER_VARIABLE = "GELAP_SHIM_ORDER"
+
+
+def order_number(order: str) -> int:
+    """An order as the runtime takes it: 0 is forward, 1 reverse, 2 + seed random."""
+    match = re.fullmatch(r"(forward)|(reverse)|random:([0-9]{1,18})", order)
+    if match is None:
+        raise DeviceUnavailable(f"{ORDER_VARIABLE} must be forward, reverse or random:NUMBER, not {order!r}")
+    return int(match[3]) + 2 if match[3] else int(match[1] is None)
 
 
 class _Unit:
@@ -38,7 +52,7 @@ class _Unit:
         self.launch = self.library.gelap_shim_launch
         self.launch.restype = ctypes.c_char_p
         pointer = ctypes.c_void_p
-        self.launch.argtypes = [pointer, pointer, pointer, ctypes.c_size_t, pointer, ctypes.c_int]
+        self.launch.argtypes = [pointer, pointer, pointer, ctypes.c_size_t, pointer, ctypes.c_int, ctypes.c_uint64]
 
     def address(self, name: str) -> int:
         address = ctypes.cast(getattr(self.library, name), ctypes.c_void_p).value
@@ -57,7 +71,8 @@ class _ShimGraph(Graph):
 class ShimDevice(Device):
     """Runs units of the source folder, and other source files given by path, on this CPU.
 
-    `total_bytes` is the memory the device says it has; `compiler_flags` are added to every build.
+    `total_bytes` is the memory the device says it has; `compiler_flags` are added to every build; `order` is by default
+    that of GELAP_SHIM_ORDER. Raises DeviceUnavailable for an order of another form.
     """
 
     name = "CPU shim"
@@ -69,7 +84,9 @@ class ShimDevice(Device):
         total_bytes: int = _DEFAULT_TOTAL,
         compiler_flags: tuple[str, ...] = (),
         sources: dict[str, Path] | None = None,
+        order: str | None = None,
     ):
+        self._order = order_number(order or os.environ.get(ORDER_VARIABLE) or "forward")
         self._total = total_bytes
         self._budget = total_bytes
         self._used = 0
@@ -180,7 +197,7 @@ class ShimDevice(Device):
         slots = (ctypes.c_uint64 * max(len(args), 1))(*(self._slot(kernel, argument) for argument in args))
         if self._capturing:
             return
-        error = kernel.function(*sizes, shared_bytes, slots, len(args))
+        error = kernel.function(*sizes, shared_bytes, slots, len(args), self._order)
         if error is not None:
             raise DeviceError(f"kernel {kernel.unit}.{kernel.name}: {error.decode()}")
 

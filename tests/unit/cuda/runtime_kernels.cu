@@ -177,3 +177,34 @@ extern "C" __global__ void parted_masks(uint32_t* out) {
   const uint32_t mask = threadIdx.x < 16 ? FULL_MASK : 0xffff0000u | 1u;
   out[threadIdx.x] = __shfl_sync(mask, threadIdx.x, 0);
 }
+
+// Wrong in another way: right only in some orders of threads or blocks. What is in shared[i] when it is read?
+extern "C" __global__ void missing_barrier(uint32_t* out, uint32_t distance) {
+  __shared__ uint32_t shared[128];
+  const uint32_t i = threadIdx.x, other = (i + distance) % blockDim.x;
+  shared[i] = i;
+  out[i] = shared[other] == other;
+}
+
+extern "C" __global__ void missing_warp_barrier(uint32_t* out) {
+  __shared__ uint32_t shared[32];
+  const uint32_t i = threadIdx.x;
+  shared[i] = i;
+  __syncwarp();
+  // Every lane overwrites what its neighbour may not have read yet.
+  const uint32_t value = shared[(i + 1) % 32];
+  shared[i] = 100;
+  out[i] = value;
+}
+
+extern "C" __global__ void blocks_in_turn(uint32_t* out) {
+  if (threadIdx.x == 0) out[blockIdx.x] = blockIdx.x == 0 ? 0 : out[blockIdx.x - 1] + 1;
+}
+
+// What is in static shared memory before anything is written.
+extern "C" __global__ void untouched_static(uint32_t* out) {
+  __shared__ uint32_t shared[32];
+  out[blockIdx.x * blockDim.x + threadIdx.x] = shared[threadIdx.x];
+  __syncthreads();
+  shared[threadIdx.x] = 7;
+}

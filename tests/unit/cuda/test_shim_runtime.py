@@ -1,6 +1,7 @@
 """CUDA's threads on a CPU: barriers, warps, shared memory, atomics, intrinsics, and kernels that are wrong."""
 
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -166,7 +167,7 @@ def test_a_kernel_whose_threads_wait_for_ever_is_an_error_that_names_them(device
     out = device.zeros(32, np.uint32)
     with pytest.raises(DeviceError, match=message) as caught:
         _launch(device, name, 2, 32, [out])
-    assert "block 0, 0, 0" in str(caught.value)
+    assert re.search(r"block [01], 0, 0", str(caught.value))
     assert "line" in str(caught.value)
     # The device goes on working.
     _launch(device, "early_exit", 1, 32, [out, np.uint32(32)])

@@ -3,11 +3,15 @@
 // A fiber gets a stack when it first runs and gives it back when it ends, so the threads of a kernel that never waits
 // share one stack. Fibers wait at a block's barrier or in an exchange of their warp; when none can run, the barrier opens
 // if every live thread is there, and otherwise the kernel is wrong and the launch says how.
+//
+// Who runs first is nobody's right: `Order` permutes blocks, the warps of a block and the lanes of a warp.
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <mutex>
+#include <numeric>
 #include <string>
 #include <vector>
 
@@ -66,6 +70,9 @@ gelap_shim_switch:
 )");
 #endif
 
+// The linker's names for the ends of the section with static shared memory; null where a unit has none.
+extern "C" __attribute__((weak, visibility("hidden"))) unsigned char __start_gelap_shared[], __stop_gelap_shared[];
+
 namespace gelap_shim {
 
 unsigned char* dynamic_shared;
@@ -101,10 +108,39 @@ struct Warp {
   uint32_t lanes;
 };
 
+// 0: forward, 1: reverse, otherwise a new permutation each time, from the seed `order - 2`.
+class Order {
+ public:
+  void start(uint64_t order) {
+    order_ = order;
+    random_ = order;
+  }
+
+  template <class Number>
+  void permute(std::vector<Number>& numbers) {
+    std::iota(numbers.begin(), numbers.end(), (Number)0);
+    if (order_ == 1) std::reverse(numbers.begin(), numbers.end());
+    if (order_ < 2) return;
+    for (size_t left = numbers.size(); left > 1; left--) std::swap(numbers[left - 1], numbers[next() % left]);
+  }
+
+ private:
+  // SplitMix64: G. Steele, D. Lea, C. Flood, "Fast splittable pseudorandom number generators", 2014.
+  uint64_t next() {
+    uint64_t z = random_ += 0x9e3779b97f4a7c15u;
+    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+    return z ^ z >> 31;
+  }
+
+  uint64_t order_ = 0, random_ = 0;
+};
 
 std::mutex running;
 std::vector<Fiber> fibers;
 std::vector<Warp> warps;
+Order order;
+std::vector<uint32_t> warp_order, lane_order;
 std::vector<unsigned char*> free_stacks;
 Context scheduler;
 #if GELAP_SHIM_ASAN
@@ -260,12 +296,30 @@ bool complete_exchanges(uint32_t first, uint32_t end, Warp& warp) {
   return progress;
 }
 
-bool run_warp(uint32_t first, uint32_t end, Warp& warp) {
+bool run_lanes(uint32_t first, uint32_t end) {
+  lane_order.resize(end - first);
+  order.permute(lane_order);
+  for (uint32_t lane : lane_order) {
+    const State state = fibers[first + lane].state;
+    if ((state == State::fresh || state == State::ready) && !resume(first + lane)) return false;
+  }
+  return true;
+}
+
+// Run all warps until none can go on.
+bool run_warps() {
+  const uint32_t count = (uint32_t)fibers.size();
+  warp_order.resize(warps.size());
+  bool progress;
   do {
-    for (uint32_t i = first; i < end; i++)
-      if (fibers[i].state == State::fresh || fibers[i].state == State::ready)
-        if (!resume(i)) return false;
-  } while (complete_exchanges(first, end, warp));
+    progress = false;
+    order.permute(warp_order);
+    for (uint32_t warp : warp_order) {
+      const uint32_t first = 32 * warp, end = std::min(first + 32, count);
+      if (!run_lanes(first, end)) return false;
+      if (complete_exchanges(first, end, warps[warp])) progress = true;
+    }
+  } while (progress);
   return true;
 }
 
@@ -290,8 +344,7 @@ bool run_block() {
     fibers[i].index = {i % blockDim.x, i / blockDim.x % blockDim.y, i / blockDim.x / blockDim.y};
   }
   for (;;) {
-    for (uint32_t first = 0; first < count; first += 32)
-      if (!run_warp(first, first + 32 < count ? first + 32 : count, warps[first / 32])) return false;
+    if (!run_warps()) return false;
     uint32_t waiting = 0, live = 0, votes = 0;
     bool together = true;
     int line = 0;
@@ -342,11 +395,12 @@ uint32_t barrier(bool value, int line) {
 }  // namespace gelap_shim
 
 // Run `function` over the grid. Sizes are x, y, z; `arguments` are `count` slots of eight bytes. Returns null, or what
-// is wrong with the kernel, valid until the next launch. Launches of one unit run one after another.
+// is wrong with the kernel, valid until the next launch. `order`: see Order. Launches of one unit run one after another.
 extern "C" __attribute__((visibility("default"))) const char* gelap_shim_launch(void* function, const uint32_t* grid,
                                                                                 const uint32_t* block,
                                                                                 size_t shared_bytes,
-                                                                                const uint64_t* arguments, int count) {
+                                                                                const uint64_t* arguments, int count,
+                                                                                uint64_t block_order) {
   using namespace gelap_shim;
   std::lock_guard<std::mutex> lock(running);
   failure.clear();
@@ -369,14 +423,19 @@ extern "C" __attribute__((visibility("default"))) const char* gelap_shim_launch(
     return failure.c_str();
   }
   dynamic_shared = static_cast<unsigned char*>(shared);
+  order.start(block_order);
+  std::vector<uint64_t> blocks((uint64_t)grid[0] * grid[1] * grid[2]);
+  order.permute(blocks);
+  const size_t static_shared = __start_gelap_shared ? __stop_gelap_shared - __start_gelap_shared : 0;
   bool good = true;
-  for (uint32_t z = 0; z < grid[2] && good; z++)
-    for (uint32_t y = 0; y < grid[1] && good; y++)
-      for (uint32_t x = 0; x < grid[0] && good; x++) {
-        blockIdx = {x, y, z};
-        if (shared_bytes) memset(shared, 0xa5, shared_bytes);
-        good = run_block();
-      }
+  for (uint64_t number : blocks) {
+    blockIdx = {(uint32_t)(number % grid[0]), (uint32_t)(number / grid[0] % grid[1]),
+                (uint32_t)(number / grid[0] / grid[1])};
+    if (static_shared) memset(__start_gelap_shared, 0xa5, static_shared);
+    if (shared_bytes) memset(shared, 0xa5, shared_bytes);
+    good = run_block();
+    if (!good) break;
+  }
   // The threads of a failed block never end: their stacks are used again as they are.
   for (Fiber& fiber : fibers)
     if (fiber.stack != nullptr) free_stacks.push_back(fiber.stack);

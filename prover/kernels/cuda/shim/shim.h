@@ -1,9 +1,11 @@
 // CUDA's language for g++ and clang++, so that kernels run on a machine without a GPU.
 //
-// A launch runs block after block, in order. The threads of a block are fibers of one operating-system thread, so
-// __syncthreads, warp shuffles and votes work as on a GPU, results do not depend on timing, and a thread that never waits
-// runs from start to end. Warps have 32 lanes. What a GPU leaves undefined is reported where that is cheap: barriers
-// that not all threads reach, warp functions whose mask leaves out the caller or whose lanes never come.
+// A launch runs block after block. The threads of a block are fibers of one operating-system thread, so __syncthreads,
+// warp shuffles and votes work as on a GPU, results do not depend on timing, and a thread that never waits runs from
+// start to end. Warps have 32 lanes. What a GPU leaves undefined is reported where that is cheap: barriers that not all
+// threads reach, warp functions whose mask leaves out the caller or whose lanes never come. And blocks, the warps of a
+// block and the lanes of a warp can be run in reverse or in random orders, and shared memory holds 0xA5 bytes when a
+// block starts: a kernel that lacks a barrier, or whose blocks count on each other, then gives other results.
 //
 // Not provided, on purpose: __activemask, waiting for another block or warp in a loop, printf, floating point.
 #pragma once
@@ -17,7 +19,9 @@
 #define __host__
 #define __forceinline__ inline
 #define __noinline__ __attribute__((noinline))
-#define __shared__ static
+// In a section of their own, so that all of them can be found. Declare them in kernels and in `static` functions: g++
+// refuses a section that inline functions share with others, and ignores it in templates.
+#define __shared__ static __attribute__((section("gelap_shared")))
 #define __constant__ static
 #define __align__(bytes) __attribute__((aligned(bytes)))
 #define __launch_bounds__(...)
