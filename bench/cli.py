@@ -198,6 +198,22 @@ def verify(
 
 
 @app.command()
+def scan(
+    sizes: Annotated[str, typer.Option(help="Memos, such as 100000,1000000.")] = "100000",
+    leaves: Annotated[str, typer.Option(help="Leaves of a pool that a new wallet synchronises with.")] = "10000",
+    threads: Threads = None,
+    repeat: Repeat = 1,
+    json_file: Json = None,
+    plot_file: Plot = None,
+) -> None:
+    """Time a wallet's scan: memos tried with a viewing key, and all that a synchronisation does after the download."""
+    with _reporting("scan", json_file, plot_file, repeat=repeat, sizes=sizes, leaves=leaves) as report:
+        arguments = {"sizes": options.sizes(sizes), "leaves": options.sizes(leaves), "runs": repeat}
+        for count in options.threads(threads):
+            report.results += _in_child("scan", arguments, ["auto"], count)
+
+
+@app.command()
 def serve(
     rate: Annotated[float, typer.Option(min=0.1, max=10_000, help="Requests a second, on average.")] = 50.0,
     duration: Annotated[float, typer.Option(min=0.1, help="Seconds in which requests come.")] = 20.0,
@@ -255,6 +271,26 @@ def serve(
                 serve_plot.draw(document, plot_file)
         except BenchError as error:
             fail(str(error), MALFORMED)
+
+
+@app.command()
+def index(
+    commitments: Annotated[int, typer.Option(min=1_000, max=10_000_000, help="On the chain that is read.")] = 50_000,
+    requests: Annotated[int, typer.Option(min=10, help="Pages of 1,000 leaves asked for.")] = 300,
+    database: Annotated[str, typer.Option(help="postgresql or sqlite: a private one.")] = "postgresql",
+    repeat: Repeat = 3,
+    json_file: Json = None,
+) -> None:
+    """Time an indexer: catching up with a recorded chain, every root checked, and pages of its API.
+
+    The chain is made up and served over JSON-RPC by another process of this machine, whose work counts too.
+    """
+    if database not in ("postgresql", "sqlite"):
+        fail("--database is postgresql or sqlite", MALFORMED)
+    with _reporting("index", json_file, None, repeat=repeat, commitments=commitments, database=database) as report:
+        from bench.index.command import Plan, measure
+
+        report.results += measure(Plan(commitments, repeat, requests, database))
 
 
 def _on_each_path(

@@ -26,6 +26,7 @@ TASKS = {
     "verify": "bench.verify:measure",
     "check": "bench.verify:check",
     "batch": "bench.proving:measure_many",
+    "scan": "bench.scan:measure",
     "gpu": "bench.gpu.tasks:measure",
 }
 

@@ -1,0 +1,213 @@
+"""With a proxy, every connection of a wallet goes through it: there is no other one, and no name is looked up here."""
+
+import contextlib
+import http.server
+import json
+import socket
+import socketserver
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from typer.testing import CliRunner
+
+from chain.errors import RpcError
+from chain.pool import Pool
+from chain.token import Token
+from wallet import keystore
+from wallet.cli import app
+from wallet.errors import RequestError, UnproxiedError
+from wallet.network import ChosenProver, connect
+from wallet.wallet import Wallet
+
+# Names that no resolver knows (RFC 6761): only the proxy can lead to what is behind them.
+NODE, PROVER = "node.invalid", "prover.invalid"
+
+
+class SocksServer(socketserver.ThreadingTCPServer):
+    """SOCKS 5 (RFC 1928) without authentication, for names alone; remembers what was asked of it."""
+
+    allow_reuse_address = daemon_threads = True
+
+    def __init__(self, behind: dict[str, int]) -> None:
+        self.behind = behind
+        self.asked: list[str] = []
+        super().__init__(("127.0.0.1", 0), SocksConnection)
+
+    @property
+    def port(self) -> int:
+        return self.server_address[1]
+
+
+class SocksConnection(socketserver.StreamRequestHandler):
+    server: SocksServer
+
+    def handle(self) -> None:
+        _, methods = self.rfile.read(2)
+        self.rfile.read(methods)
+        self.wfile.write(b"\x05\x00")
+        _, command, _, kind = self.rfile.read(4)
+        assert (command, kind) == (1, 3), "connect, by name"
+        name = self.rfile.read(self.rfile.read(1)[0]).decode()
+        self.rfile.read(2)
+        self.server.asked.append(name)
+        with socket.create_connection(("127.0.0.1", self.server.behind[name])) as inner:
+            self.wfile.write(b"\x05\x00\x00\x01" + bytes(6))
+            back = threading.Thread(target=_pour, args=(inner, self.connection), daemon=True)
+            back.start()
+            _pour(self.connection, inner)
+
+
+def _pour(source: socket.socket, target: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        while data := source.recv(65536):
+            target.sendall(data)
+        target.shutdown(socket.SHUT_WR)
+
+
+class Gateway(http.server.BaseHTTPRequestHandler):
+    """A gateway that is always out of order: what matters is how it was reached."""
+
+    def do_GET(self) -> None:
+        body = json.dumps({"type": "about:blank", "title": "out of order", "status": 503}).encode()
+        self.send_response(503)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    do_POST = do_GET
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@contextlib.contextmanager
+def served(server: socketserver.BaseServer) -> Iterator[Any]:
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+@pytest.fixture
+def proxy(pool: Pool) -> Iterator[SocksServer]:
+    """A proxy behind which are the node and a gateway."""
+    with served(http.server.ThreadingHTTPServer(("127.0.0.1", 0), Gateway)) as gateway:
+        node = urlsplit(pool.w3.provider.endpoint_uri).port  # type: ignore[attr-defined]
+        with served(SocksServer({NODE: node, PROVER: gateway.server_address[1]})) as server:
+            yield server
+
+
+_watching: list[list[tuple[str, Any]]] = []
+
+
+def _audit(event: str, arguments: tuple[Any, ...]) -> None:
+    """Python reports every connection and look-up of this process, whichever library makes it."""
+    if _watching and "process_request_thread" not in threading.current_thread().name:
+        if event == "socket.connect" and isinstance(arguments[1], tuple):
+            _watching[0].append((event, arguments[1][:2]))
+        elif event in ("socket.getaddrinfo", "socket.gethostbyname"):
+            _watching[0].append((event, arguments[0]))
+
+
+sys.addaudithook(_audit)
+
+
+@contextlib.contextmanager
+def watched() -> Iterator[list[tuple[str, Any]]]:
+    """What this process connects to and looks up, save in the threads of the proxy itself."""
+    seen: list[tuple[str, Any]] = []
+    _watching.append(seen)
+    try:
+        yield seen
+    finally:
+        _watching.clear()
+
+
+def test_there_is_no_connection_and_no_look_up_beside_the_proxy(
+    proxy: SocksServer,
+    pool: Pool,
+    token: Token,
+    open_wallet: Callable[..., Wallet],
+    insert_all: Callable[[], None],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Reading, depositing and having a payment proved elsewhere show nobody this machine's address."""
+    cheap = keystore.Cost(n=2, r=1)
+    monkeypatch.setattr(keystore, "Cost", lambda: cheap)
+    # What a careless client would take from the environment and go around the proxy for.
+    monkeypatch.setenv("NO_PROXY", "*")
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    for name, content in (("passphrase", "a good long one"), ("words", "abandon " * 23 + "art")):
+        (tmp_path / name).write_text(content)
+    (tmp_path / "evm").write_text(pool.account.key.hex())  # type: ignore[union-attr]
+    environment = {
+        "GELAP_WALLET": str(tmp_path / "wallet"),
+        "GELAP_PASSPHRASE_FILE": str(tmp_path / "passphrase"),
+        "GELAP_EVM_KEY_FILE": str(tmp_path / "evm"),
+        "GELAP_RPC_URL": f"http://{NODE}:8545",
+        "GELAP_PROXY": f"socks5h://127.0.0.1:{proxy.port}",
+        "GELAP_PROVER": f"http://{PROVER}",
+        "GELAP_API_KEY": "key",
+    }
+
+    def run(*arguments: str) -> int:
+        result = CliRunner().invoke(app, list(arguments), env=environment)
+        assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+        return result.exit_code
+
+    where = ["--pool", pool.address, "--deployed-at", str(pool.deployed_at)]
+    with watched() as seen:
+        assert run("import", "--mnemonic-file", str(tmp_path / "words")) == 0
+        assert run("sync", *where) == 0
+        assert run("deposit", token.address, "50", "--yes") == 0
+    insert_all()
+    with watched() as seen_later:
+        receiver = "0x" + "00" * 19 + "AB"
+        assert run("withdraw", receiver, token.address, "20", "--yes") == 12, "the gateway is out of order"
+    seen += seen_later
+    assert set(proxy.asked) == {NODE, PROVER}
+    connections = {where for event, where in seen if event == "socket.connect"}
+    assert connections == {("127.0.0.1", proxy.port)}
+    assert {name for event, name in seen if event != "socket.connect"} <= {"127.0.0.1"}
+
+
+def test_a_connection_around_the_proxy_would_be_noticed(pool: Pool) -> None:
+    port = urlsplit(pool.w3.provider.endpoint_uri).port  # type: ignore[attr-defined]
+    with watched() as seen:
+        connect(f"http://127.0.0.1:{port}", None)
+    assert ("socket.connect", ("127.0.0.1", port)) in seen
+
+
+def test_a_proxy_that_is_down_is_not_gone_around(pool: Pool) -> None:
+    uri = pool.w3.provider.endpoint_uri  # type: ignore[attr-defined]
+    with pytest.raises(RpcError):
+        connect(uri, "socks5h://127.0.0.1:9")
+
+
+def chosen(where: str, proxy: str | None, api_key: str | None = "key") -> ChosenProver:
+    return ChosenProver(where, key_directory=Path(), api_key=api_key, fingerprint=None, proxy=proxy)
+
+
+def test_what_cannot_go_through_the_proxy_is_refused_with_advice() -> None:
+    tor = "socks5h://127.0.0.1:9050"
+    with pytest.raises(UnproxiedError, match="REST address"):
+        chosen("grpc://prover.example:50051", tor)
+    for leaking in ("socks5://127.0.0.1:9050", "127.0.0.1:9050", "socks5h://"):
+        with pytest.raises(UnproxiedError, match="socks5h://host:port"):
+            connect("http://node.invalid", leaking)
+    assert chosen("https://prover.example", tor).is_remote
+    assert not chosen("local", tor).is_remote
+    with pytest.raises(RequestError, match="GELAP_API_KEY"):
+        chosen("https://prover.example", None, api_key=None)
+    with pytest.raises(RequestError, match="a prover is"):
+        chosen("pigeon", None)
