@@ -93,7 +93,7 @@ class Calls:
                     yield job_message(job)
                 else:
                     self._go_on(job.id)
-                    await _until(changed, LOOK_AGAIN)
+                    await changed.wait(LOOK_AGAIN)
 
     async def cancel(self, key: str, job_id: str) -> messages.Job:
         """End a job that has not ended."""
@@ -150,9 +150,11 @@ class Calls:
         with self._events.changes(job.id, to_an_end=True) as changed:
             if not job.state.ended:
                 # Had it ended before anybody listened, a look would tell; most have not, and looking would slow them.
-                await _until(changed, min(wait, FIRST_LOOK))
+                await changed.wait(min(wait, FIRST_LOOK))
             while not job.state.ended:
                 changed.clear()
+                if changed.ended is not None:
+                    return changed.ended
                 job = await asyncio.to_thread(self._cluster.job, job.id, caller.tenant)
                 if not job.state.ended:
                     self._go_on(job.id)
@@ -161,7 +163,7 @@ class Calls:
                         raise AboutJobError(
                             WaitTimedOutError(f"job {job.id} is still going on: ask GetJob or WatchJob for it"), job.id
                         )
-                    await _until(changed, min(remaining, LOOK_AGAIN))
+                    await changed.wait(min(remaining, LOOK_AGAIN))
         return job
 
     def _go_on(self, job_id: str) -> None:
@@ -204,8 +206,3 @@ def _circuit_message(entry: CircuitEntry, live: list[LiveWorker]) -> messages.Ci
         workers=sum(entry.name in worker.circuits for worker in live),
         proving_key_sha256=entry.zkey_sha256,
     )
-
-
-async def _until(event: asyncio.Event, seconds: float) -> None:
-    with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(event.wait(), seconds)

@@ -9,21 +9,41 @@ from collections.abc import Iterator
 import redis
 import structlog
 
-from worker.jobs import EVENTS, State
+from worker.jobs import EVENTS, Event, Job
 
 log = structlog.get_logger("gelap.events")
+
+
+class Change:
+    """Set when a job may have changed; `ended` is the job if the news that it has ended said so themselves."""
+
+    def __init__(self) -> None:
+        self._event = asyncio.Event()
+        self.ended: Job | None = None
+
+    def clear(self) -> None:
+        self._event.clear()
+
+    def set(self, ended: Job | None) -> None:
+        self.ended = self.ended or ended
+        self._event.set()
+
+    async def wait(self, seconds: float) -> None:
+        """Return when it is set, or after so many seconds."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._event.wait(), seconds)
 
 
 class JobEvents:
     """Start it from the event loop it is to wake.
 
-    A message may get lost with the connection, so it only says "look again"; after a reconnection everybody looks.
+    A message may get lost with the connection; after a reconnection everybody looks.
     """
 
     def __init__(self, client: redis.Redis) -> None:
         self._client = client
-        self._waiting: dict[str, set[asyncio.Event]] = defaultdict(set)
-        self._waiting_for_end: dict[str, set[asyncio.Event]] = defaultdict(set)
+        self._waiting: dict[str, set[Change]] = defaultdict(set)
+        self._waiting_for_end: dict[str, set[Change]] = defaultdict(set)
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._listen, name="job events", daemon=True)
 
@@ -36,18 +56,18 @@ class JobEvents:
 
     def wake_all(self) -> None:
         """Have everybody look again; call it from the event loop."""
-        self._wake(None)
+        self._wake(None, None)
 
     @contextlib.contextmanager
-    def changes(self, job_id: str, *, to_an_end: bool = False) -> Iterator[asyncio.Event]:
-        """Yield an event that is set when the job may have changed, or ended; clear it before looking at the job."""
-        event = asyncio.Event()
+    def changes(self, job_id: str, *, to_an_end: bool = False) -> Iterator[Change]:
+        """Yield what is set when the job may have changed, or ended; clear it before looking at the job."""
+        change = Change()
         waiting = self._waiting_for_end if to_an_end else self._waiting
-        waiting[job_id].add(event)
+        waiting[job_id].add(change)
         try:
-            yield event
+            yield change
         finally:
-            waiting[job_id].discard(event)
+            waiting[job_id].discard(change)
             if not waiting[job_id]:
                 del waiting[job_id]
 
@@ -60,20 +80,26 @@ class JobEvents:
                     while not self._stopping.is_set():
                         message = subscription.get_message(timeout=1.0)
                         if message is not None:
-                            job_id, state = message["data"].decode().split()
-                            self._tell(job_id, State(state).ended)
+                            self._tell(Event.parse(message["data"]))
             except redis.RedisError as error:
                 log.warning("no news of jobs: Redis does not answer", reason=str(error))
                 self._stopping.wait(1.0)
 
-    def _tell(self, job_id: str | None, ended: bool = True) -> None:
-        # Whoever starts waiting now reads the job after this, so what nobody waits for need not reach the loop.
-        if job_id is None or job_id in self._waiting or (ended and job_id in self._waiting_for_end):
-            with contextlib.suppress(RuntimeError):  # the loop is closed: the gateway is stopping
-                self._loop.call_soon_threadsafe(self._wake, job_id, ended)
+    def _tell(self, event: Event | None) -> None:
+        """Wake those whom the event is for, everybody for None."""
+        ended = None
+        if event is not None:
+            waited_for = event.id in self._waiting or (event.state.ended and event.id in self._waiting_for_end)
+            if not waited_for:
+                # Whoever starts waiting now reads the job after this, so it need not reach the loop.
+                return
+            ended = event.job()
+        with contextlib.suppress(RuntimeError):  # the loop is closed: the gateway is stopping
+            self._loop.call_soon_threadsafe(self._wake, event, ended)
 
-    def _wake(self, job_id: str | None, ended: bool = True) -> None:
-        for waiting in (self._waiting, self._waiting_for_end) if ended else (self._waiting,):
-            for events in list(waiting.values()) if job_id is None else [waiting.get(job_id, set())]:
-                for event in events:
-                    event.set()
+    def _wake(self, event: Event | None, ended: Job | None) -> None:
+        to_an_end = event is None or event.state.ended
+        for waiting in (self._waiting, self._waiting_for_end) if to_an_end else (self._waiting,):
+            for changes in list(waiting.values()) if event is None else [waiting.get(event.id, set())]:
+                for change in changes:
+                    change.set(ended)

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import structlog
 
 from protocol.statements import InputValue
+from prover.errors import DeviceLost
 from worker.errors import ProvingFailedError
 from worker.metrics import Metrics
 
@@ -83,18 +84,24 @@ class _Entry:
 
 
 class Executor:
-    """Proves with the circuits it was given, from any thread; `close` it."""
+    """Proves with the circuits it was given, from any thread; `close` it.
+
+    `lost` is called, from the device's thread, when the device can be used by another process only (DeviceLost). By
+    then what waited is handed back; the futures of what was on the device raise DeviceLost after it.
+    """
 
     def __init__(
         self,
         circuits: Mapping[str, LoadedCircuit],
         batching: Batching | None = None,
         metrics: Metrics | None = None,
+        lost: Callable[[], None] = lambda: None,
     ) -> None:
         self._by_name = dict(circuits)
         self._by_key = {circuit.verification_key_digest: circuit for circuit in circuits.values()}
         self._batching = batching or Batching()
         self._metrics = metrics or Metrics()
+        self._lost = lost
         self._metrics.know(circuits)
         self._waiting: list[_Entry] = []
         self._changed = threading.Condition()
@@ -193,6 +200,9 @@ class Executor:
             return
         try:
             self._prove_together(wanted)
+        except DeviceLost as error:
+            self._lose()
+            _fail(wanted, error)
         except Exception as error:
             if len(wanted) == 1 or all(not _still_wanted(entry) for entry in wanted):
                 _fail(wanted, error)
@@ -220,6 +230,8 @@ class Executor:
 
         proofs = circuit.prove([entry.witness for entry in batch], phase_done)
         seconds = time.monotonic() - started
+        if any(isinstance(proof, DeviceLost) for proof in proofs):
+            self._lose()
         for entry, proof in zip(batch, proofs, strict=True):
             if entry.future.done():
                 continue
@@ -227,6 +239,10 @@ class Executor:
                 entry.future.set_exception(proof)
             else:
                 entry.future.set_result(Proved(proof, started - entry.since, seconds, len(batch)))
+
+    def _lose(self) -> None:
+        self.drain()
+        self._lost()
 
 
 def _still_wanted(entry: _Entry) -> bool:

@@ -30,6 +30,7 @@ MEANINGS: dict[type[Exception], _Meaning] = {
     prover.InvalidProofError: _Meaning(errors.ProvingFailedError, again=True, tell=False),
     prover.FormatError: _Meaning(errors.ProvingFailedError, again=False, tell=False),
     prover.KeyMismatchError: _Meaning(errors.ProvingFailedError, again=False, tell=False),
+    # DeviceLost is none of them: the runner hands its jobs back.
     prover.DeviceError: _Meaning(errors.ProvingFailedError, again=True, tell=False),
     prover.KernelError: _Meaning(errors.ProvingFailedError, again=True, tell=False),
     prover.SetupError: _Meaning(errors.ProvingFailedError, again=False, tell=False),

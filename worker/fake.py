@@ -20,7 +20,7 @@ from enum import IntEnum
 
 from protocol.errors import EncodingError
 from protocol.statements import InputValue, statement_hash
-from prover.errors import InputError, InvalidProofError, UnsatisfiedError
+from prover.errors import DeviceLost, InputError, InvalidProofError, UnsatisfiedError
 from worker.errors import ConfigurationError
 from worker.jobs import FAKE_BYTE
 from worker.manifest import CircuitEntry
@@ -43,6 +43,7 @@ class Trouble(IntEnum):
     NO_MEMORY = 4
     UNPLANNED = 5  # an exception that nobody thought of, with a secret in its message
     UNSATISFIED = 6
+    LOST = 7  # the device fails, and only another process can use it again
 
 
 def wanted(environment: Mapping[str, str] = os.environ) -> bool:
@@ -111,6 +112,8 @@ class FakeCircuit:
                 time.sleep(1e6)
             if number == 0 and Trouble.NO_MEMORY in troubles:
                 raise MemoryError
+            if number == 0 and Trouble.LOST in troubles:
+                raise DeviceLost("the device is gone, as was asked for")
             phase_done(phase)
         return [self._outcome(witness) for witness in witnesses]
 

@@ -30,6 +30,7 @@ from worker.errors import (
     OverloadedError,
     QueueFullError,
     QuotaExceededError,
+    StaleClusterKeyError,
     StoreFullError,
     by_name,
 )
@@ -169,13 +170,16 @@ class JobStore:
         self._scripts = {name: load_script(client, name) for name in names}
         self._keep_ms = _ms(self.limits.keep_finished)
 
-    def submit(self, request: Request) -> tuple[Outcome, Job]:
-        """Take in a request; NEW means that the workers now have to be told.
+    def submit(self, request: Request, *, sealed_to: bytes = b"", message: str = "") -> tuple[Outcome, Job]:
+        """Take in a request; NEW means that the workers now have to be told, unless `message` does.
+
+        `sealed_to` is the cluster key that the request is good for, nothing for any. `message` is what `queue.Messages`
+        makes; it enters the broker's list with the job, or not at all.
 
         A proof the tenant already has is answered at once (CACHED), a statement of the tenant's that is being proved
         is not proved twice (JOINED), a known idempotency key gives its job again (REPEATED).
-        Raises IdempotencyConflictError, QueueFullError, OverloadedError, CircuitStoppedError, StoreFullError and
-        QuotaExceededError.
+        Raises IdempotencyConflictError, QueueFullError, OverloadedError, CircuitStoppedError, StoreFullError,
+        StaleClusterKeyError and QuotaExceededError.
         """
         sealed = request.sealed.encapsulated_key + request.sealed.ciphertext if request.sealed else b""
         idempotency = request.idempotency_key and hashlib.sha256(request.idempotency_key.encode()).hexdigest()
@@ -199,6 +203,9 @@ class JobStore:
                 self.limits.queued_jobs,
                 _ms(self.limits.oldest),
                 request.quota,
+                sealed_to,
+                QUEUE,
+                message,
             )
         except redis.ResponseError as error:
             # A script's failure is told in other words than a command's, by Redis 6 and 7.
@@ -271,9 +278,13 @@ class JobStore:
         )
         return bool(answer == b"requeued")
 
-    def release(self, attempt: Attempt) -> bool:
-        """Hand a job back to the queue; True when it is there again, and the workers have to be told."""
-        return bool(self._run("release", attempt.job.id, attempt.token))
+    def release(self, attempt: Attempt, *, lost: bool = False) -> bool:
+        """Hand a job back to the queue; True when it is there again, and the workers have to be told.
+
+        `lost`: the device was lost with it, which counts as a lost worker.
+        """
+        survivable = self.limits.losses if lost else -1
+        return bool(self._run("release", attempt.job.id, attempt.token, survivable, self._keep_ms))
 
     def cancel(self, job_id: str, tenant: str | None) -> Job | None:
         """End a job of this tenant, of any tenant for None, if it has not ended; None when there is no such job."""
@@ -311,7 +322,32 @@ _REFUSALS: dict[bytes, type[ClusterError]] = {
     b"full": QueueFullError,
     b"overdue": OverloadedError,
     b"stopped": CircuitStoppedError,
+    b"stale": StaleClusterKeyError,
 }
+
+
+@dataclass(frozen=True)
+class Event:
+    """News of a job; `fields` is the job as Redis has it if it has ended, read it with `job()`."""
+
+    id: str
+    state: State
+    fields: bytes = field(default=b"", repr=False)
+
+    @classmethod
+    def parse(cls, data: bytes) -> "Event":
+        """Read what the scripts publish on EVENTS."""
+        job_id, state, *rest = data.split(b" ", 2)
+        return cls(job_id.decode(), State(state.decode()), rest[0] if rest else b"")
+
+    def job(self) -> Job | None:
+        """Return the job as it ended, None when it has not."""
+        parts, place = [], 0
+        while place < len(self.fields):
+            start = place + 4
+            place = start + int.from_bytes(self.fields[place:start], "big")
+            parts.append(self.fields[start:place])
+        return _job(_pairs(parts)) if parts else None
 
 
 def is_fake(proof: bytes) -> bool:

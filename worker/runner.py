@@ -13,7 +13,7 @@ from gelap.logs import where
 from protocol.field import to_bytes32
 from protocol.sealing import ClusterPrivateKey
 from protocol.statements import decode_inputs, statement_hash
-from prover.errors import InvalidProofError
+from prover.errors import DeviceLost, InvalidProofError
 from worker.errors import (
     InternalError,
     ProvingFailedError,
@@ -98,9 +98,9 @@ class JobRunner:
             except AttemptLostError:
                 outcome = "dropped"
                 told.info("job dropped: cancelled, or another worker has it")
-            except HandedBackError:
+            except (HandedBackError, DeviceLost) as error:
                 outcome = "handed back"
-                self._hand_back(attempt, told)
+                self._hand_back(attempt, told, lost=isinstance(error, DeviceLost))
             except Exception as error:
                 outcome = self._fail(attempt, error, told)
         self.done += 1
@@ -146,8 +146,8 @@ class JobRunner:
             raise SealBrokenError("the sealed inputs were kept too long and are gone: send the request again")
         return self._key.open(attempt.sealed, attempt.job.statement, attempt.job.tenant)
 
-    def _hand_back(self, attempt: Attempt, told: structlog.typing.FilteringBoundLogger) -> None:
-        if self._report(lambda: self._store.release(attempt)):
+    def _hand_back(self, attempt: Attempt, told: structlog.typing.FilteringBoundLogger, *, lost: bool) -> None:
+        if self._report(lambda: self._store.release(attempt, lost=lost)):
             told.info("job handed back: this worker is stopping")
             self._tell(attempt.job.key, 1)
 

@@ -28,7 +28,7 @@ from worker.memory import forbid_core_dumps
 from worker.metrics import Metrics
 from worker.registry import Heartbeat, LiveWorker, Registry
 from worker.runner import JobRunner
-from worker.watchdog import Watchdog
+from worker.watchdog import EXIT_STATUS, Watchdog
 
 log = structlog.get_logger("gelap.worker")
 
@@ -82,7 +82,7 @@ def serve(
     most = config.max_batch or max(circuit.batch for circuit in circuits.values())
     concurrency = config.concurrency or 2 * most
     metrics = Metrics()
-    executor = Executor(circuits, Batching(most, config.batch_delay, config.min_batch), metrics)
+    executor = Executor(circuits, Batching(most, config.batch_delay, config.min_batch), metrics, stopper.device_lost)
     worker = LiveWorker(
         id=f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}",
         circuits=executor.circuits,
@@ -131,7 +131,7 @@ def serve(
         with stopper.draining(lambda: runner.drain(config.drain)):
             _consume(app, executor.keys, concurrency, ready, stopper.asked)
         log.info("worker stopped", worker=worker.id)
-    return 0
+    return stopper.status
 
 
 class Stopper:
@@ -142,6 +142,7 @@ class Stopper:
     def __init__(self) -> None:
         self._drain: Callable[[], None] | None = None
         self.asked = threading.Event()
+        self.status = 0
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
 
@@ -151,6 +152,15 @@ class Stopper:
         celery_state.should_stop = None
         self._drain = drain
         yield
+
+    def device_lost(self) -> None:
+        """End as on a signal, with a status that has a supervisor start the worker again."""
+        log.critical("the device is lost, and only a new process can use it: handing the jobs back and ending")
+        self.status = EXIT_STATUS
+        self.asked.set()
+        if self._drain is not None:
+            self._drain()
+        celery_state.should_stop = EXIT_STATUS
 
     def _stop(self, number: int, _: object) -> None:
         if self._drain is None:

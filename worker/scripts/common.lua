@@ -16,7 +16,9 @@
 --   gelap:device-ms                       hash, proving key -> time a job takes on the device, a moving average
 --   gelap:breaker:<key>                   hash, jobs whose proof did not verify, and since when that stops the circuit
 --   gelap:counters                        hash, what has happened since the store was empty
---   gelap:events                          channel: "<id> <state>" of a job whose state has changed
+--   gelap:events                          channel: "<id> <state>" of a job whose state has changed; when it has ended,
+--                                         a space and its fields follow, each after its length in four bytes: whoever
+--                                         waits for it need not ask
 --   gelap:cancelled                       channel: the id of a job that was cancelled
 --
 -- <key> is the SHA-256 of the verification key that a proving key belongs to, in hexadecimal; <priority> 1 for normal
@@ -65,7 +67,7 @@ local function count(what)
 end
 
 -- Put a job in the queue, for the first time or again; then it keeps its place. Sending word to a worker is up to the
--- caller.
+-- caller, and so is news of it: of a new job nobody waits for any.
 local function enqueue(id)
   local job = redis.call('HMGET', job_key(id), 'key', 'priority', 'created_us', 'expires_ms', 'tenant')
   redis.call('HSET', job_key(id), 'state', 'QUEUED', 'queued_ms', now)
@@ -74,7 +76,20 @@ local function enqueue(id)
   redis.call('ZADD', queued_key(job[1], job[2]), job[3], id)
   redis.call('ZADD', 'gelap:expiring', job[4], id)
   redis.call('SADD', waiting_key(job[5]), id)
+end
+
+local function enqueue_again(id)
+  enqueue(id)
   announce(id, 'QUEUED')
+end
+
+local function announce_end(id, state)
+  local parts = {}
+  for _, part in ipairs(redis.call('HGETALL', job_key(id))) do
+    parts[#parts + 1] = struct.pack('>I4', #part)
+    parts[#parts + 1] = part
+  end
+  announce(id, state .. ' ' .. table.concat(parts))
 end
 
 -- How many of the jobs that ended last are listed.
@@ -99,7 +114,21 @@ local function finish(id, state, keep)
     redis.call('DEL', flight)
   end
   count(state)
-  announce(id, state)
+  announce_end(id, state)
+end
+
+-- A lost worker does not spend a retry, but a job that takes one worker after another with it has to end. Returns whether
+-- the job is queued again; `survivable` is how many losses it may survive.
+local function lose(id, survivable, keep)
+  count('lost_attempts')
+  if redis.call('HINCRBY', job_key(id), 'losses', 1) > survivable then
+    redis.call('HSET', job_key(id), 'error', 'worker-lost')
+    count('poison_jobs')
+    finish(id, 'FAILED', keep)
+    return false
+  end
+  enqueue_again(id)
+  return true
 end
 
 -- Whether this attempt still owns the job: a worker that lost its lease must not touch another's attempt.

@@ -29,7 +29,7 @@ end
 if ARGV[6] == '1' and tonumber(job[2]) < tonumber(ARGV[7]) and not is_stopped(job[1]) then
   redis.call('HINCRBY', hash, 'retries', 1)
   count('retries')
-  enqueue(id)
+  enqueue_again(id)
   return 'requeued'
 end
 redis.call('HSET', hash, 'error', ARGV[4], 'message', ARGV[5])

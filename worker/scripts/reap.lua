@@ -6,15 +6,8 @@ local queues, keep, losses, stranded, limit = ARGV[1], ARGV[2], tonumber(ARGV[3]
 local again = {}
 write_though_full()
 
--- A lost worker does not spend a retry, but a job that takes one worker after another with it has to end.
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', 'gelap:leases', '-inf', now, 'LIMIT', 0, limit)) do
-  count('lost_attempts')
-  if redis.call('HINCRBY', job_key(id), 'losses', 1) > losses then
-    redis.call('HSET', job_key(id), 'error', 'worker-lost')
-    count('poison_jobs')
-    finish(id, 'FAILED', keep)
-  else
-    enqueue(id)
+  if lose(id, losses, keep) then
     local key = redis.call('HGET', job_key(id), 'key')
     again[key] = (again[key] or 0) + 1
   end

@@ -20,11 +20,12 @@ def ended(client, job_id):
 
 
 def test_a_worker_killed_in_the_middle_of_a_proof(cluster):
+    cluster.settings |= {"GELAP_LIMIT_LEASE": "2.0"}
     cluster.gateway()
     doomed = cluster.worker()
     with cluster.client() as client:
-        jobs = [client.submit("square", *job(milliseconds=600)).id for _ in range(4)]
-        until(lambda: is_running(client, jobs[0]))
+        jobs = [client.submit("square", *job(milliseconds=each)).id for each in (2000, 2000, 50, 50)]
+        until(lambda: is_running(client, jobs[0]) and is_running(client, jobs[1]))
         doomed.process.kill()
         cluster.worker()
         for number, job_id in enumerate(jobs):
@@ -84,6 +85,26 @@ def test_a_device_that_hangs_ends_its_worker_which_renews_its_leases_all_the_whi
         assert "the device hangs" in hanging.log
         end = ended(client, job_id)
         assert (end.state, end.failure.name) == (JobState.FAILED, "worker-lost")
+
+
+def test_a_worker_whose_device_is_lost_hands_its_jobs_back_and_ends(cluster):
+    cluster.settings |= {"GELAP_LIMIT_LOSSES": "1", "GELAP_LIMIT_LEASE": "30.0"}
+    cluster.gateway()
+    first = cluster.worker(GELAP_WORKER_CONCURRENCY="3")
+    with cluster.client() as client:
+        breaking = client.submit("square", *job(milliseconds=2000, trouble=Trouble.LOST)).id
+        others = [client.submit("square", *job()).id for _ in range(3)]
+        assert first.process.wait(20) == EXIT_STATUS
+        assert "the device is lost" in first.log
+        assert "Traceback" not in first.log
+        second = cluster.worker()
+        end = ended(client, breaking)
+        assert (end.state, end.failure.name, end.attempts) == (JobState.FAILED, "worker-lost", 2)
+        assert second.process.wait(20) == EXIT_STATUS
+        cluster.worker()
+        assert [ended(client, job_id).state for job_id in others] == [JobState.SUCCEEDED] * 3
+    counters = cluster.status()["counters"]
+    assert (counters["lost_attempts"], counters.get("retries", 0)) == (2, 0)
 
 
 def test_a_stopped_worker_finishes_what_is_on_the_device_and_hands_the_rest_back(cluster):

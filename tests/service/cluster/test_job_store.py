@@ -24,14 +24,16 @@ from tests.service.cluster.job_requests import (
 from worker.errors import (
     IdempotencyConflictError,
     InternalError,
+    InvalidInputsError,
     JobCancelledError,
     JobExpiredError,
     ProvingFailedError,
     QueueFullError,
+    StaleClusterKeyError,
     UnsatisfiedInputsError,
     WorkerLostError,
 )
-from worker.jobs import JobStore, Kind, Outcome, State, connect
+from worker.jobs import EVENTS, QUEUE, Event, JobStore, Kind, Outcome, State, connect
 from worker.limits import Limits
 from worker.queue import queue_of
 
@@ -429,3 +431,49 @@ def test_no_order_of_events_leaves_the_state_diagram(store):
         max_examples=40, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
     )
     JobLife.TestCase("runTest").runTest()
+
+
+def test_news_of_an_end_is_the_job_as_it_is_in_the_store(store, client):
+    """Whoever waits for it need not ask: whatever bytes a proof has, and spaces and newlines in a message."""
+    with client.pubsub(ignore_subscribe_messages=True) as news:
+        news.subscribe(EVENTS)
+        news.get_message(timeout=5.0)
+        store.submit(statement_request(1))
+        store.succeed(claim(store), {"prove": 0.5}, proof=bytes(range(256)))
+        store.submit(statement_request(2))
+        store.fail(claim(store), InvalidInputsError("two words\nand a line"), retry=False)
+        ended = []
+        while len(ended) < 2:
+            event = Event.parse(news.get_message(timeout=5.0)["data"])
+            if event.state.ended:
+                ended.append(event)
+    assert [event.state for event in ended] == [State.SUCCEEDED, State.FAILED]
+    for event in ended:
+        told, kept = event.job(), store.read(event.id)
+        assert (type(told.error), str(told.error)) == (type(kept.error), str(kept.error))
+        assert dataclasses.replace(told, error=None) == dataclasses.replace(kept, error=None)
+
+
+def test_a_request_for_another_cluster_key_than_the_present_one_is_refused_as_it_is_taken_in(store, client):
+    client.set("gelap:cluster-key", b"k" * 32)
+    with pytest.raises(StaleClusterKeyError):
+        store.submit(statement_request(1), sealed_to=b"o" * 32)
+    assert store.overview().queued == 0
+    assert store.submit(statement_request(1), sealed_to=b"k" * 32)[0] is Outcome.NEW
+
+
+def test_a_message_enters_the_brokers_list_with_a_new_job_only(store, client):
+    first, again = (store.submit(statement_request(1), message=each)[0] for each in ("first", "again"))
+    assert (first, again) == (Outcome.NEW, Outcome.JOINED)
+    assert client.lrange(QUEUE + KEY.hex(), 0, -1) == [b"first"]
+
+
+def test_a_job_handed_back_by_workers_that_lost_their_devices_has_to_end_at_last(store):
+    """It spends no try, but may be what breaks them."""
+    _, job = store.submit(statement_request(1))
+    for losses in range(store.limits.losses):
+        assert store.release(claim(store, job), lost=True)
+        assert (store.read(job.id).losses, store.read(job.id).retries) == (losses + 1, 0)
+    assert not store.release(claim(store, job), lost=True)
+    ended = store.read(job.id)
+    assert (ended.state, type(ended.error)) == (State.FAILED, WorkerLostError)
