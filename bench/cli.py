@@ -275,7 +275,7 @@ def serve(
 
 @app.command()
 def index(
-    commitments: Annotated[int, typer.Option(min=1_000, max=10_000_000, help="On the chain that is read.")] = 50_000,
+    commitments: Annotated[int, typer.Option(min=2_000, max=10_000_000, help="On the chain that is read.")] = 50_000,
     requests: Annotated[int, typer.Option(min=10, help="Pages of 1,000 leaves asked for.")] = 300,
     database: Annotated[str, typer.Option(help="postgresql or sqlite: a private one.")] = "postgresql",
     repeat: Repeat = 3,

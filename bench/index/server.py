@@ -1,0 +1,98 @@
+"""The made-up chain behind HTTP, in a process of its own, as fast as one can answer: for timing what reads it.
+
+Every block's logs are written as JSON once, before the first request, as a recording would hold them.
+"""
+
+import json
+import multiprocessing
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from multiprocessing.connection import Connection
+from typing import Any
+
+from bench.errors import BenchError
+from bench.index.chain import RefusalError, SyntheticChain, busy_chain
+
+START_TIMEOUT = 120.0
+
+
+class Recording:
+    """Answers requests about a chain with bytes."""
+
+    def __init__(self, chain: SyntheticChain) -> None:
+        self.chain = chain
+        self._logs = [",".join(json.dumps(entry, separators=(",", ":")) for entry in b.logs) for b in chain.blocks]
+
+    def answer(self, body: bytes) -> bytes:
+        question = json.loads(body)
+        head = f'{{"jsonrpc":"2.0","id":{json.dumps(question.get("id"))},'
+        try:
+            if question["method"] == "eth_getLogs":
+                first, last = (int(question["params"][0][name], 16) for name in ("fromBlock", "toBlock"))
+                self.chain.logged(first, last)
+                logs = ",".join(filter(None, self._logs[first : last + 1]))
+                return f'{head}"result":[{logs}]}}'.encode()
+            result = self.chain.answer(question["method"], question["params"])
+            return f'{head}"result":{json.dumps(result)}}}'.encode()
+        except RefusalError as error:
+            return f'{head}"error":{{"code":-32005,"message":{json.dumps(str(error))}}}}}'.encode()
+
+
+@contextmanager
+def serving(recording: Recording) -> Iterator[str]:
+    """Serve from threads of this process; yields the URL."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            body = recording.answer(self.rfile.read(int(self.headers["Content-Length"])))
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: Any) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def _child(commitments: int, ready: Connection) -> None:
+    from prover.kernels.cpu.poseidon import hash_pairs
+
+    recording = Recording(busy_chain(commitments, hash_pairs))
+    with serving(recording) as url:
+        ready.send((url, len(recording.chain.commitments), recording.chain.head, recording.chain.root))
+        ready.recv()
+
+
+@contextmanager
+def recorded_chain(commitments: int) -> Iterator[tuple[str, int, int, int]]:
+    """A server in a process of its own; yields its URL, the number of commitments, the newest block and the root.
+
+    Raises BenchError when it does not start.
+    """
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=_child, args=(commitments, theirs), daemon=True)
+    process.start()
+    try:
+        if not ours.poll(START_TIMEOUT):
+            raise BenchError("the process with the recorded chain did not start")
+        yield ours.recv()
+    finally:
+        ours.close()
+        process.terminate()
+        process.join()
