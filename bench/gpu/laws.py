@@ -22,7 +22,7 @@ from prover.groth16.cuda import DeviceProver
 from prover.groth16.prove import ProvingKey
 from prover.kernels.cuda.device import Device
 from prover.limbs import from_limbs
-from prover.progress import Reporter, silent
+from prover.progress import silent
 from prover.witness.cpu import solve
 
 # As numbered in laws.cu.
@@ -31,21 +31,8 @@ _CHECKED = 4096
 _FROM_MONTGOMERY = pow(2**256, -1, R)
 
 
-def check_all(owner: ProvingDevice, large: bool, progress: Reporter) -> list[str]:
-    """Run every law and return their names; raises WrongResultError at the first that does not hold.
-
-    large: with sizes that take a GPU.
-    """
-    done: list[str] = []
-    for name, law in laws(owner, large):
-        progress(name, len(done), len(done) + 1)
-        law()
-        done.append(name)
-    return done
-
-
 def laws(owner: ProvingDevice, large: bool) -> Iterator[tuple[str, Callable[[], None]]]:
-    """Each law by its name; calling it raises WrongResultError where it does not hold."""
+    """Each law by its name; calling it raises WrongResultError where it does not hold. large: sizes that take a GPU."""
     device = owner.device
     elements = 1 << 20 if large else 1 << 8
     sizes = [1 << k for k in ((1, 5, 11, 12, 16, 20) if large else (1, 4, 6))]

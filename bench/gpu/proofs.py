@@ -76,9 +76,16 @@ def measure_single(owner: ProvingDevice, names: list[str], runs: int, progress: 
     return results
 
 
-def measure_batches(owner: ProvingDevice, name: str, batches: list[int], runs: int, progress: Reporter) -> list[Result]:
+def measure_batches(
+    owner: ProvingDevice,
+    name: str,
+    batches: list[int],
+    runs: int,
+    progress: Reporter,
+    keep: Callable[[Result], None] = lambda result: None,
+) -> list[Result]:
     """Proofs a second against the size of a batch: from witnesses, and from statements whose witnesses the device
-    computes.
+    computes. keep: is told each result when it is there.
     """
     progress(f"{name}: circuit and key", 0, len(batches))
     circuit = circuits.build(name)
@@ -108,6 +115,7 @@ def measure_batches(owner: ProvingDevice, name: str, batches: list[int], runs: i
             result.details["proofs_per_second"] = prover.batch / result.median
             result.details["device_ms"] = prover.device_milliseconds(runs)
             results.append(result)
+            keep(result)
         prover.close()
     return results
 

@@ -5,15 +5,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from bench import machine
-from bench.gpu.timing import gpu_facts
 from bench.load import OtherLoad
 from bench.result import Report, Result
-from prover.kernels.cuda.device import Device
 
 
-def new_report(command: str, settings: dict[str, Any], device: Device) -> Report:
-    """A report that knows the machine and its GPU."""
-    described = machine.describe() | {"peers": {}, "gpu": gpu_facts(device)}
+def new_report(command: str, settings: dict[str, Any], gpu: dict[str, Any]) -> Report:
+    """A report that knows the machine and its GPU: see `timing.gpu_facts`, of which nothing need be known yet."""
+    described = machine.describe() | {"peers": {}, "gpu": dict(gpu)}
     return Report(command, datetime.now(UTC).isoformat(timespec="seconds"), described, settings)
 
 
@@ -24,11 +22,16 @@ def finish(report: Report, load: OtherLoad) -> None:
 
 def lines(report: Report) -> list[str]:
     """The results and the machine they were measured on."""
+    return [*table(report.results), *_caption(report)]
+
+
+def table(results: Iterable[Result]) -> list[str]:
+    """The results alone."""
     rows: list[tuple[str, ...]] = [
         ("benchmark", "case", "size", "median", "quartiles", "G mul/s", "of ceiling", "more")
     ]
-    rows += [_row(result) for result in report.results]
-    return [*_aligned(rows), *_caption(report)]
+    rows += [_row(result) for result in results]
+    return list(_aligned(rows))
 
 
 def _row(result: Result) -> tuple[str, ...]:
@@ -73,9 +76,16 @@ def _aligned(rows: Sequence[tuple[str, ...]]) -> Iterable[str]:
 def _caption(report: Report) -> list[str]:
     gpu = report.machine["gpu"]
     commit = report.machine["commit"]
+    described = "nothing is known of the GPU"
+    if "name" in gpu:
+        described = (
+            f"{gpu['name']} ({gpu['architecture']}, {gpu['multiprocessors']} multiprocessors), driver {gpu['driver']}, "
+            f"{gpu['cupy'] or 'no CuPy'}"
+        )
+    if "multiplications_per_second" in gpu:
+        described += f", ceiling {gpu['multiplications_per_second'] / 1e9:.2f} G multiplications/s"
     return [
-        f"{gpu['name']} ({gpu['architecture']}, {gpu['multiprocessors']} multiprocessors), driver {gpu['driver']}, "
-        f"{gpu['cupy'] or 'no CuPy'}, ceiling {gpu['multiplications_per_second'] / 1e9:.2f} G multiplications/s",
+        described,
         f"{report.machine['cpu']}, {report.machine['usable_cores']} cores, Python {report.machine['python']}, "
         f"commit {commit[:12] if commit else 'unknown'}"
         + (" with uncommitted changes" if report.machine["uncommitted_changes"] else ""),

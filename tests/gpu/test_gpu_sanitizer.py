@@ -1,7 +1,7 @@
 """NVIDIA's compute-sanitizer finds nothing in the small law suites: no bad address, no race, no read of what was never
 written, no barrier that some threads miss.
 
-By hand: `compute-sanitizer --tool racecheck python -m bench.gpu --extent tiny --only laws`.
+By hand: `compute-sanitizer --tool racecheck python -m bench.gpu --extent tiny --only laws --in-process`.
 """
 
 import os
@@ -21,7 +21,7 @@ def test_the_sanitizer_finds_nothing(tool, tmp_path):
     sanitizer = shutil.which("compute-sanitizer")
     if sanitizer is None:
         pytest.skip("compute-sanitizer is not on the PATH; it comes with the CUDA toolkit")
-    measure = [sys.executable, "-m", "bench.gpu", "--extent", "tiny", "--only", "laws"]
+    measure = [sys.executable, "-m", "bench.gpu", "--extent", "tiny", "--only", "laws", "--in-process"]
     result = subprocess.run(
         [sanitizer, "--tool", tool, "--error-exitcode", str(_FOUND), *measure, "--json", str(tmp_path / "laws.json")],
         cwd=_ROOT,

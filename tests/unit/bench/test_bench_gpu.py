@@ -6,18 +6,20 @@ import json
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from bench.errors import WrongResultError
-from bench.gpu import laws, report, sums, timing
+from bench.gpu import laws, parts, report, sums, timing
+from bench.gpu.__main__ import main
 from bench.gpu.proofs import demand_proofs
 from bench.gpu.timing import device_runs
 from bench.result import Result
 from prover.devices.choice import gpu_problem
-from prover.errors import DeviceOutOfMemory, InvalidProofError
+from prover.errors import DeviceLost, DeviceOutOfMemory, InvalidProofError
 from prover.kernels.cuda.shim_device import ShimDevice
 from prover.msm.cuda_plan import G1, G2, make_plan
 
@@ -92,12 +94,12 @@ def test_a_missing_gpu_is_one_line(bench, capfd):
 
 @pytest.mark.slow
 def test_the_prepared_run_needs_nothing_but_numpy_numba_and_cupy(tmp_path):
-    code = _ONLY_THOSE + "from bench.gpu.__main__ import main\nsys.exit(main(sys.argv[1:]))\n"
+    # Imported by every process that the run starts.
+    (tmp_path / "sitecustomize.py").write_text(_ONLY_THOSE)
     target = tmp_path / "gpu.json"
-    arguments = ["--device", "shim", "--extent", "tiny", "--json", str(target)]
     result = subprocess.run(
-        [sys.executable, "-c", code, *arguments],
-        env={**os.environ, "PYTHONPATH": str(_ROOT)},
+        [sys.executable, "-m", "bench.gpu", "--device", "shim", "--extent", "tiny", "--json", str(target)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(_ROOT)])},
         cwd=tmp_path,
         capture_output=True,
         text=True,
@@ -112,6 +114,81 @@ def test_the_prepared_run_needs_nothing_but_numpy_numba_and_cupy(tmp_path):
         "ntt_forward", "ntt_odd_coset", "msm_g1", "msm_g2", "groth16_single", "groth16_batch",
     }  # fmt: skip
     assert "% " in result.stdout
+    assert document["settings"]["problems"] == {}
+    assert sorted(path.name for path in tmp_path.glob("gpu.json*")) == ["gpu.json"]
+    restricted = subprocess.run(
+        [sys.executable, "-c", "import typer"],
+        env={**os.environ, "PYTHONPATH": str(tmp_path)}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert "not installed here" in restricted.stderr
+
+
+def _in_process(monkeypatch, tmp_path, **steps) -> tuple[int, dict]:
+    """A run of parts that are made of these steps."""
+    for name, step in steps.items():
+        monkeypatch.setitem(parts._PARTS, name, lambda owner, extent, found, progress, step=step: step(found))
+    target = tmp_path / "gpu.json"
+    arguments = ["--device", "shim", "--extent", "tiny", "--in-process", "--only", ",".join(steps)]
+    code = main([*arguments, "--json", str(target), "--commit", "abc"])
+    return code, json.loads(target.read_text())
+
+
+def _raise(error: BaseException) -> None:
+    raise error
+
+
+def test_a_step_that_fails_loses_neither_its_part_nor_the_others(monkeypatch, tmp_path, capsys):
+    row = Result("ntt_forward", 8, "elements", [0.5])
+    code, document = _in_process(
+        monkeypatch,
+        tmp_path,
+        ntt=lambda found: [lambda: _raise(TypeError("odd")), lambda: found.result(row)],
+        msm=lambda found: [lambda: _raise(DeviceLost("gone")), lambda: found.result(row)],
+        batch=lambda found: [lambda: found.result(row)],
+    )
+    assert code == 2
+    assert document["settings"]["problems"] == {"ntt": ["TypeError: odd"], "msm": ["gone"]}
+    assert len(document["results"]) == 2
+    printed = capsys.readouterr()
+    assert "msm failed: gone" in printed.out
+    assert "Traceback" in printed.err
+
+
+def test_a_law_that_does_not_hold_is_named_and_the_others_are_checked(monkeypatch, tmp_path, capsys):
+    wrong = partial(_raise, WrongResultError("no"))
+    monkeypatch.setattr(laws, "laws", lambda owner, large: iter([("first", wrong), ("second", lambda: None)]))
+    target = tmp_path / "gpu.json"
+    arguments = ["--device", "shim", "--extent", "tiny", "--in-process", "--only", "laws", "--json", str(target)]
+    assert main(arguments) == 1
+    assert json.loads(target.read_text())["settings"]["laws"] == ["second"]
+    printed = capsys.readouterr().out
+    assert "WRONG  first: WrongResultError: no" in printed
+    assert "laws that do NOT hold: first" in printed
+
+
+def test_a_part_that_hangs_is_stopped_and_what_it_found_is_kept(monkeypatch, tmp_path):
+    target = tmp_path / "gpu.json"
+    script = (
+        "import sys, time, pathlib; from bench.gpu.parts import Findings; from bench.result import Result;"
+        f"Findings(pathlib.Path({str(target)!r} + '.ntt')).result(Result('a', 1, 'elements', [1.0])); time.sleep(600)"
+    )
+    monkeypatch.setattr(
+        "bench.gpu.__main__._Run._begin", lambda run, name: subprocess.Popen([sys.executable, "-c", script], cwd=_ROOT)
+    )
+    extent = parts.EXTENTS["tiny"]._replace(part_seconds=1)
+    monkeypatch.setitem(parts.EXTENTS, "tiny", extent)
+    monkeypatch.setattr("bench.gpu.__main__._LEAST_SECONDS", 4.0)
+    code = main(["--device", "shim", "--extent", "tiny", "--only", "ntt", "--json", str(target)])
+    assert code == 2
+    document = json.loads(target.read_text())
+    assert [row["benchmark"] for row in document["results"]] == ["a"]
+    assert "was stopped after 4 s" in document["settings"]["problems"]["ntt"][0]
+
+
+def test_an_unknown_part_is_one_line(capsys):
+    with pytest.raises(SystemExit):
+        main(["--only", "nonsense"])
+    assert "there is no part 'nonsense'; --only takes: laws,rate,ntt,msm,prove,batch,large" in capsys.readouterr().err
 
 
 def test_the_prepared_run_ends_with_one_line_where_there_is_no_such_device():
@@ -152,7 +229,9 @@ def test_multiplications_are_counted_by_the_plan():
 
 def test_a_table_says_where_it_was_measured():
     device = ShimDevice()
-    document = report.new_report("msm", {"repeat": 1}, device)
+    document = report.new_report("msm", {"repeat": 1}, {})
+    assert "nothing is known of the GPU" in "\n".join(report.lines(document))
+    document = report.new_report("msm", {"repeat": 1}, timing.gpu_facts(device))
     result = timing.against_ceiling(device, Result("msm_g1", 8, "points", [0.5, 0.5], {"proofs": "1"}), 1e6)
     document.results.append(result)
     text = "\n".join(report.lines(document))
