@@ -25,7 +25,7 @@ from wallet.trial import TrialProcesses
 from wallet.wallet import Wallet
 
 KEYSTORE, CHAINS_FILE = "keystore.json", "chains.json"
-_MANY_HASHES = 5_000
+_MANY_HASHES = 1_000
 
 
 @dataclass(frozen=True)

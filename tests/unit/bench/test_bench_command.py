@@ -63,6 +63,16 @@ def test_msm_measures_both_kinds_of_scalars(bench, tmp_path):
     assert measured == [("msm_g1", size, kind) for size in (1, 70) for kind in ("uniform", "witness-like")]
 
 
+def test_scan_finds_our_memos_and_follows_the_tree(bench):
+    result = bench("scan", "--sizes", "300", "--leaves", "130", "--repeat", 1, "--threads", 1, "--json", "-")
+    assert result.exit_code == 0, result.stderr
+    rows = check_document(json.loads(result.stdout), "scan", 1)
+    assert [(row["benchmark"], row["size"], row["unit"]) for row in rows] == [
+        ("scan", 300, "memos"),
+        ("wallet_sync", 130, "leaves"),
+    ]
+
+
 def test_verify_measures_one_proof_and_batches(bench):
     result = bench("verify", "--circuit", "chain:240", "--sizes", "3", "--repeat", 2, "--json", "-")
     assert result.exit_code == 0, result.stderr
