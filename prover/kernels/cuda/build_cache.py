@@ -17,7 +17,7 @@ from prover.cache import cache_directory
 from prover.errors import DeviceError
 
 # Locks are few and are never removed; two files that share one are built one after the other.
-_LOCKS = 64
+_LOCKS = 256
 _MARK_SECONDS = 24 * 3600
 _UNUSED_SECONDS = 30 * 24 * 3600
 

@@ -3,11 +3,16 @@
 For a real architecture ("sm_90") the result is machine code, a cubin; for a virtual one ("compute_90") it is PTX, which
 is enough to know that a unit compiles and takes a third of the time. Results are cached by the content of the unit, of
 every header it includes, of the options and of the compiler's version: see `build_cache`.
+
+NVRTC compiles one unit at a time in a process, so `preload` gives each unit a process of its own:
+`python -m prover.kernels.cuda.compile ARCHITECTURE UNIT...`.
 """
 
 import json
 import os
 import re
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -18,7 +23,7 @@ from typing import Any
 from prover.errors import DeviceError, DeviceUnavailable
 from prover.kernels.cuda.build_cache import build_folder, build_once, content_digest, write_atomically
 from prover.kernels.cuda.device import Parameter
-from prover.kernels.cuda.sources import read_files, unit_path, units
+from prover.kernels.cuda.sources import SOURCE_FOLDER, read_files, unit_path, units
 
 _OPTIONS = ("--std=c++17", "--ptxas-options=-v")
 
@@ -132,13 +137,15 @@ def compile_source(source: Path, arch: str) -> CompiledUnit:
     name = _target(files, arch)
 
     def build(target: Path) -> None:
-        code, description = _compile(files, arch)
+        code, ptx, description = _compile(files, arch)
         write_atomically(build_folder() / f"{name}.json", lambda path: _write_json(path, description))
+        if code is not ptx:
+            _keep_ptx(files, arch, ptx, description)
         target.write_bytes(code)
 
     path = build_once(name, build)
     # Normally written just above.
-    described = build_once(f"{name}.json", lambda target: _write_json(target, _compile(files, arch)[1]))
+    described = build_once(f"{name}.json", lambda target: _write_json(target, _compile(files, arch)[2]))
     description = json.loads(described.read_bytes())
     return CompiledUnit(
         source.stem,
@@ -149,11 +156,25 @@ def compile_source(source: Path, arch: str) -> CompiledUnit:
     )
 
 
+def _keep_ptx(files: list[tuple[str, bytes]], arch: str, ptx: bytes, description: dict[str, Any]) -> None:
+    """On the way to machine code NVRTC makes the very PTX of the virtual architecture: keep that, too."""
+    target = build_folder() / _target(files, arch.replace("sm_", "compute_"))
+    if not target.exists():
+        without = {"parameters": description["parameters"], "resources": {}}
+        write_atomically(target.with_name(f"{target.name}.json"), lambda path: _write_json(path, without))
+        write_atomically(target, lambda path: _write(path, ptx))
+
+
+def _write(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+
+
 def _write_json(path: Path, content: dict[str, Any]) -> None:
     path.write_text(json.dumps(content))
 
 
-def _compile(files: list[tuple[str, bytes]], arch: str) -> tuple[bytes, dict[str, Any]]:
+def _compile(files: list[tuple[str, bytes]], arch: str) -> tuple[bytes, bytes, dict[str, Any]]:
+    """The code, the PTX on the way to it (the same object for a virtual architecture), and what is known of both."""
     nvrtc = _nvrtc()
     (name, text), *headers = files
     program = _call(
@@ -170,11 +191,11 @@ def _compile(files: list[tuple[str, bytes]], arch: str) -> tuple[bytes, dict[str
         log = _read(nvrtc.nvrtcGetProgramLogSize, nvrtc.nvrtcGetProgramLog, program).rstrip(b"\0 \n").decode()
         if int(status) != 0:
             raise DeviceError(f"{name} does not compile for {arch}: {status.name}\n{log[:4000]}")
-        ptx = _read(nvrtc.nvrtcGetPTXSize, nvrtc.nvrtcGetPTX, program)
+        ptx = _read(nvrtc.nvrtcGetPTXSize, nvrtc.nvrtcGetPTX, program).rstrip(b"\0")
         description = {"parameters": _parameters(ptx.decode()), "resources": _resources(log)}
         if arch.startswith("sm_"):
-            return _read(nvrtc.nvrtcGetCUBINSize, nvrtc.nvrtcGetCUBIN, program), description
-        return ptx.rstrip(b"\0"), description
+            return _read(nvrtc.nvrtcGetCUBINSize, nvrtc.nvrtcGetCUBIN, program), ptx, description
+        return ptx, ptx, description
     finally:
         nvrtc.nvrtcDestroyProgram(program)
 
@@ -219,10 +240,41 @@ def preload(
 ) -> list[CompiledUnit]:
     """Compile units (None: all) side by side; `progress` is told the name of each that is ready, in order."""
     names = units() if chosen is None else list(chosen)
-    compiled = []
+    # So that a machine without NVRTC is told so once.
+    compiler_version()
+    compiled: dict[str, CompiledUnit] = {}
     with ThreadPoolExecutor(max(1, min(len(names), os.cpu_count() or 1))) as pool:
-        for unit in pool.map(lambda name: compile_unit(name, arch), names):
-            compiled.append(unit)
+        # The largest take longest: they go first.
+        futures = {
+            name: pool.submit(_compile_apart, name, arch)
+            for name in sorted(names, key=lambda name: unit_path(name).name not in _LARGEST)
+        }
+        for name in names:
+            compiled[name] = futures[name].result()
             if progress is not None:
-                progress(unit.unit)
-    return compiled
+                progress(name)
+    return list(compiled.values())
+
+
+# A hint only.
+_LARGEST = ("msm_g2.cu", "laws.cu", "fixed_base.cu", "msm_g1.cu")
+
+
+def _compile_apart(unit: str, arch: str) -> CompiledUnit:
+    """As compile_unit, in a process of its own; whatever that has to complain of is found again here."""
+    if not is_compiled(unit, arch):
+        path = os.pathsep.join([str(SOURCE_FOLDER.parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])])
+        subprocess.run(
+            [sys.executable, "-m", "prover.kernels.cuda.compile", arch, unit],
+            env={**os.environ, "PYTHONPATH": path},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            check=False,
+        )
+    return compile_unit(unit, arch)
+
+
+if __name__ == "__main__":
+    for each in sys.argv[2:]:
+        compile_unit(each, sys.argv[1])

@@ -124,11 +124,21 @@ class CupyDevice(Device):
         size = int(np.prod(dimensions, dtype=object)) * np.dtype(dtype).itemsize
         with self.guarded():
             self._use()
+            if size > self._total:
+                raise out_of_memory(size, *self.memory())
             try:
-                memory = self._pool.malloc(size)
+                memory = self._malloc(size)
             except self._cupy.cuda.memory.OutOfMemoryError:
                 raise out_of_memory(size, *self.memory()) from None
             return self._cupy.ndarray(dimensions, dtype, memory)
+
+    def _malloc(self, size: int) -> Any:
+        try:
+            return self._pool.malloc(size)
+        except self._cupy.cuda.memory.OutOfMemoryError:
+            # Pieces that were freed count against the limit until they are given back, and none may be large enough.
+            self._pool.free_all_blocks()
+            return self._pool.malloc(size)
 
     def _use(self) -> None:
         """CuPy keeps the current device and stream by thread; this one follows the device object."""

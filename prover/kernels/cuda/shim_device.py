@@ -5,7 +5,7 @@ without the GIL. Launches are carried out at once, one after another; streams an
 no effect, and a captured sequence runs its function again.
 
 GELAP_SHIM_ORDER says in which order the blocks of a launch, the warps of a block and the lanes of a warp run:
-`forward` (the default), `reverse`, or `random:SEED` with a number. A right kernel gives the same results in every order.
+`forward` (the default), `reverse`, or `random:SEED` with a number. A right kernel gives the same results in all.
 """
 
 import ctypes

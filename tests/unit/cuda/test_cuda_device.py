@@ -1,6 +1,7 @@
 """The shim keeps the contract of a device; errors of CuPy become ours; what is missing is named."""
 
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -102,6 +103,40 @@ def test_a_lost_device_stays_lost():
         raise _CudaError(700)
     with pytest.raises(DeviceLost, match="700"), device.guarded():
         pytest.fail("nothing may be asked of a device that is lost")
+
+
+class _OutOfMemory(MemoryError):
+    pass
+
+
+class _Pool:
+    """As CuPy's: what was freed counts against the limit until it is given back."""
+
+    def __init__(self, limit: int, in_pieces: int):
+        self.limit, self.in_pieces = limit, in_pieces
+
+    def malloc(self, size: int) -> int:
+        if size + self.in_pieces > self.limit:
+            raise _OutOfMemory
+        return size
+
+    def free_all_blocks(self) -> None:
+        self.in_pieces = 0
+
+
+def test_freed_pieces_are_given_back_before_memory_is_called_used_up(monkeypatch):
+    device = _bare_cupy_device()
+    device._cupy = SimpleNamespace(
+        cuda=SimpleNamespace(memory=SimpleNamespace(OutOfMemoryError=_OutOfMemory)),
+        ndarray=lambda shape, dtype, memory: memory,
+    )
+    device._pool, device._total, device._capturing = _Pool(1000, 600), 2000, False
+    monkeypatch.setattr(CupyDevice, "_use", lambda self: None)
+    monkeypatch.setattr(CupyDevice, "memory", lambda self: (400, 1000))
+    assert device.empty(900, np.uint8) == 900
+    for size in (1001, 2001, 1 << 62):
+        with pytest.raises(DeviceOutOfMemory, match=f"{size:,} bytes does not fit: 400 of 1,000"):
+            device.empty(size, np.uint8)
 
 
 def test_a_device_without_cupy_says_what_to_install(monkeypatch):

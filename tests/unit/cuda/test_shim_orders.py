@@ -1,4 +1,4 @@
-"""The shim runs threads and blocks in other orders, which shows what lacks a barrier; the project's kernels lack none."""
+"""The shim runs threads and blocks in other orders, which shows what lacks a barrier: none of the project's kernels."""
 
 from pathlib import Path
 
