@@ -221,7 +221,7 @@ class Reader:
     def _range(self, connection: Connection, table: Table, key: str, first: int, end: int) -> list[Row[Any]]:
         column = table.c[key]
         query = select(table).where(table.c.chain_id == self.chain_id, column >= first, column < end)
-        return list(connection.execute(query.order_by(column)))
+        return list(connection.execute(query.order_by(column)).all())
 
     def _refresh(self, connection: Connection, summary: Summary) -> None:
         """Bring the tree in memory to the summary's root; a reorganisation may have replaced any of its batches."""

@@ -1,0 +1,77 @@
+"""Databases of both kinds, the real contracts on anvil, and a served API."""
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from bench.index.postgresql import private_postgresql
+from indexer.api.app import Api, api_app
+from indexer.api.limits import RateLimit
+from indexer.api.tips import Tips
+from indexer.database import migrate, read_engine, sqlite_url, write_engine
+from indexer.reader import Reader
+from indexer.server import HttpListener
+
+# Fixtures of the contracts on anvil.
+from tests.service.chain.conftest import evm_accounts, insert_all, open_wallet, pass_time, pool, prover, token, w3
+
+__all__ = ["evm_accounts", "insert_all", "open_wallet", "pass_time", "pool", "prover", "token", "w3"]
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[str]:
+    with private_postgresql() as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database with its tables."""
+    if request.param == "sqlite":
+        url = sqlite_url(tmp_path / "indexer.sqlite")
+    else:
+        url = request.getfixturevalue("postgresql")
+        engine = write_engine(url)
+        with engine.begin() as connection:
+            connection.execute(text("DROP SCHEMA public CASCADE"))
+            connection.execute(text("CREATE SCHEMA public"))
+        engine.dispose()
+    engine = write_engine(url)
+    migrate(engine)
+    engine.dispose()
+    return url
+
+
+@contextmanager
+def served(database: str, chain_id: int, limit: RateLimit | None = None) -> Iterator[str]:
+    """The API over a database, from a thread; yields its URL."""
+    started: list[tuple[int, asyncio.AbstractEventLoop, asyncio.Event]] = []
+    ready = threading.Event()
+    engine = read_engine(database)
+
+    async def serve() -> None:
+        done = asyncio.Event()
+        reader = Reader(engine, chain_id)
+        async with Tips(reader, 0.05) as tips:
+            app = api_app(Api(reader, tips, limit or RateLimit(0, 1)))
+            async with HttpListener(app, "127.0.0.1:0") as listener:
+                started.append((listener.port, asyncio.get_running_loop(), done))
+                ready.set()
+                await done.wait()
+                await tips.close()
+
+    thread = threading.Thread(target=lambda: asyncio.run(serve()))
+    thread.start()
+    try:
+        assert ready.wait(20)
+        port, loop, done = started[0]
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        loop.call_soon_threadsafe(done.set)
+        thread.join()
+        engine.dispose()
