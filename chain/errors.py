@@ -5,6 +5,7 @@ ChainError
 ├── RevertedError     a contract refused the call; `name` and `arguments` say which rule was broken
 ├── NotMinedError     a transaction was sent and is not mined yet: it may still land
 ├── ReorgError        blocks that were already read are no longer part of the chain
+├── RelayerError      a relayer refuses or cannot be used; `code` says why, one of those in docs/relayer.md
 └── MismatchError     events, the tree built from them and the contract disagree: nothing may be built on that state
 """
 
@@ -53,3 +54,11 @@ class ReorgError(ChainError):
 
 class MismatchError(ChainError):
     pass
+
+
+class RelayerError(ChainError):
+    """`code` is one word, such as `expired` or `underpaid`."""
+
+    def __init__(self, message: str, code: str) -> None:
+        super().__init__(message)
+        self.code = code

@@ -102,6 +102,15 @@ class Pool:
         """Settle a withdrawal to `spend.receiver`."""
         return self._send("withdraw", spend.as_tuple())
 
+    def spend_data(self, spend: Spend) -> str:
+        """The call data (0x hex) that settles a spend: `transact`, or `withdraw` where there is a receiver."""
+        function = "transact" if to_checksum_address(spend.receiver) == NOBODY else "withdraw"
+        return self._contract.encode_abi(function, args=[spend.as_tuple()])
+
+    def estimate(self, data: str, block: Block = "pending") -> int:
+        """The gas of a call by this account after `block`; RevertedError when the pool would refuse it there."""
+        return self._sender.estimate(self.address, data, block)
+
     def insert(self, new_root: int, count: int, proof: bytes) -> Receipt:
         """Move the first `count` queued commitments into the tree."""
         return self._send("insert", new_root, count, proof)

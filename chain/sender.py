@@ -56,6 +56,19 @@ class Sender:
         except ContractLogicError as error:
             raise self._reverts.decode(error) from error
 
+    def estimate(self, to: ChecksumAddress, data: str, block: Block = "pending") -> int:
+        """The gas that a call takes after `block`; RevertedError when it would be refused there.
+
+        "pending" is after everything that waits, this account's own transactions included.
+        """
+        try:
+            with rpc_errors():
+                return self._w3.eth.estimate_gas(
+                    {"from": self.account.address, "to": to, "data": HexBytes(data)}, block
+                )
+        except ContractLogicError as error:
+            raise self._reverts.decode(error) from error
+
     def send(self, to: ChecksumAddress | None, data: str) -> Receipt:
         """Send one transaction (`to` None deploys the code in `data`) and wait until it is mined.
 

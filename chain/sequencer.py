@@ -58,6 +58,11 @@ def allowed_batch(pending: int, oldest_queued_at: int | None, now: int) -> tuple
     return (pending, 0) if now >= allowed_from else (0, allowed_from - now)
 
 
+def under_way(pool: Pool, root: int) -> bool:
+    """Whether a transaction that waits for a block will change the tree, as far as the node knows of it."""
+    return pool.merkle_root("pending") != root
+
+
 def insert_pending(pool: Pool, state: PoolState, prover: ProofSource) -> Round:
     """Insert one batch if the pool allows one now.
 
@@ -77,7 +82,8 @@ def insert_pending(pool: Pool, state: PoolState, prover: ProofSource) -> Round:
         receipt = pool.insert(insertion.new_root, count, proof.proof)
     except RevertedError:
         now = state.sync()
-        if now.root == insertion.old_root and (count == BATCH or len(now.pending) < BATCH):
+        same_tree = now.root == insertion.old_root and not under_way(pool, now.root)
+        if same_tree and (count == BATCH or len(now.pending) < BATCH):
             raise
         return Round(Outcome.OVERTAKEN, count=count)
     state.sync()

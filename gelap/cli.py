@@ -40,6 +40,8 @@ MOUNTS = {
     "status": Mount("worker.operator_cli", "status", "Show the cluster's workers, queues and problems.", CLUSTER),
     "jobs": Mount("worker.operator_cli", "jobs", "List, show and cancel the cluster's jobs.", CLUSTER),
     "breaker": Mount("worker.operator_cli", "breaker", "Circuits stopped because proofs did not verify.", CLUSTER),
+    "sequencer": Mount("gelap.sequencer_cli", "sequencer", "Move queued commitments into a pool's tree.", PRODUCT),
+    "relayer": Mount("gelap.relayer_cli", "relayer", "Settle other people's payments for a fee.", PRODUCT),
 }
 
 
