@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from types import SimpleNamespace
 from unittest.mock import patch
@@ -16,10 +17,12 @@ from bench.gpu.proofs import demand_proofs, make_key
 from bench.inputs import field_elements
 from protocol.field import R
 from prover.devices.opened import ProvingDevice
+from prover.errors import DeviceOutOfMemory
 from prover.formats.proof import Proof
 from prover.groth16 import prove as cpu
 from prover.groth16.cuda import DeviceProver
 from prover.groth16.prove import ProvingKey
+from prover.kernels.cpu.vector import fr_mul_vector
 from prover.kernels.cuda.device import Device
 from prover.limbs import from_limbs
 from prover.progress import silent
@@ -37,6 +40,7 @@ def laws(owner: ProvingDevice, large: bool) -> Iterator[tuple[str, Callable[[], 
     elements = 1 << 20 if large else 1 << 8
     sizes = [1 << k for k in ((1, 5, 11, 12, 16, 20) if large else (1, 4, 6))]
     points = [1, 2, 1000, 1 << 14, 1 << 18] if large else [1, 2, 70]
+    yield "copies, streams and graphs", partial(owner.run, _device, device)
     yield "field arithmetic", partial(owner.run, _field, device, elements)
     yield "transforms", partial(_transforms, owner, sizes)
     for group in sums.GROUPS:
@@ -51,6 +55,43 @@ def _transforms(owner: ProvingDevice, sizes: list[int]) -> None:
 
 def _sums(owner: ProvingDevice, points: list[int], group: str) -> None:
     owner.run(sums.measure, owner.device, points, [group], [1, 5], 1, silent)
+
+
+def _device(device: Device) -> None:
+    """What all others build on: memory both ways, streams that wait for each other, graphs, clean errors."""
+    start = field_elements(1000)
+    expected = start
+    for _ in range(4):
+        expected = fr_mul_vector(expected, start)
+    waiting, result = device.pinned(start.shape, np.uint64), device.pinned(start.shape, np.uint64)
+    waiting[...] = start
+    base, value = device.empty(start.shape, np.uint64), device.empty(start.shape, np.uint64)
+    kernel = device.kernel("laws", "fr_operation")
+
+    def multiply() -> None:
+        device.launch(kernel, 8, 128, (np.uint32(_MULTIPLY), value, value, base, np.uint32(len(start))))
+
+    with device.stream(1):
+        device.upload_async(base, waiting)
+        device.copy(value, base)
+        arrived = device.record()
+    device.wait(arrived)
+    multiply()
+    graph = device.capture(multiply)
+    for _ in range(3):
+        graph.launch()
+    multiplied = device.record()
+    with device.stream(2):
+        device.wait(multiplied)
+        device.download_async(result, value)
+    device.synchronize()
+    _demand("copies, streams or graphs", np.array_equal(result, expected))
+    device.fill_zero(value[10:20])
+    _demand("a filled slice", np.flatnonzero(~device.download(value).any(axis=1)).tolist() == list(range(10, 20)))
+    with suppress(DeviceOutOfMemory):
+        device.empty(1 << 50, np.uint8)
+        _demand("memory that is not there", False)
+    _demand("an array after one that did not fit", np.array_equal(device.download(device.upload(start)), start))
 
 
 def _field(device: Device, count: int) -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from bench.gpu.laws import laws
 
-NAMES = ["field arithmetic", "transforms", "sums in G1", "sums in G2", "proofs"]
+NAMES = ["copies, streams and graphs", "field arithmetic", "transforms", "sums in G1", "sums in G2", "proofs"]
 
 
 @pytest.mark.parametrize("large", [False, True], ids=["small", "large"])

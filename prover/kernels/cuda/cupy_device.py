@@ -7,6 +7,7 @@ and after a failed kernel every later call of CUDA fails, which only a new proce
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -137,6 +138,7 @@ class CupyDevice(Device):
             return self._pool.malloc(size)
         except self._cupy.cuda.memory.OutOfMemoryError:
             # Pieces that were freed count against the limit until they are given back, and none may be large enough.
+            gc.collect()
             self._pool.free_all_blocks()
             return self._pool.malloc(size)
 

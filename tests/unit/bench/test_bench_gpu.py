@@ -108,7 +108,7 @@ def test_the_prepared_run_needs_nothing_but_numpy_numba_and_cupy(tmp_path):
     assert result.returncode == 0, result.stderr
     document = json.loads(target.read_text())
     assert document["settings"]["laws"] == [
-        "field arithmetic", "transforms", "sums in G1", "sums in G2", "proofs",
+        "copies, streams and graphs", "field arithmetic", "transforms", "sums in G1", "sums in G2", "proofs",
     ]  # fmt: skip
     assert {row["benchmark"] for row in document["results"]} == {
         "ntt_forward", "ntt_odd_coset", "msm_g1", "msm_g2", "groth16_single", "groth16_batch",

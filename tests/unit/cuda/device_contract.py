@@ -9,7 +9,7 @@ import pytest
 
 from prover.errors import DeviceError, DeviceOutOfMemory
 from prover.kernels.cuda.rate import multiply_rate, rate, rate_kernels, wide_multiply_add_rate
-from tests.unit.cuda.law_support import integers, limbs
+from prover.limbs import from_limbs, to_limbs
 
 ADD, MUL = np.uint32(0), np.uint32(2)
 COUNT = 100
@@ -163,7 +163,7 @@ def test_streams_wait_for_events(device):
 
 
 def test_a_captured_sequence_runs_when_it_is_launched_as_often_as_one_likes(device):
-    start = limbs([1, 2, 3])
+    start = to_limbs([1, 2, 3]).view(np.uint32)
     a = device.upload(start)
     kernel = device.kernel("laws", "fq_operation")
 
@@ -174,7 +174,7 @@ def test_a_captured_sequence_runs_when_it_is_launched_as_often_as_one_likes(devi
     assert np.array_equal(device.download(a), start)
     for _ in range(5):
         graph.launch()
-    assert integers(device.download(a)) == [32, 64, 96]
+    assert from_limbs(device.download(a).view(np.uint64)) == [32, 64, 96]
 
 
 def test_what_cannot_be_captured_is_an_error_and_capturing_works_afterwards(device):
