@@ -24,6 +24,12 @@ for architecture in sys.argv[1:]:
 """
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What needs all units comes last, so that nothing waits for the compiler meanwhile."""
+    here = Path(__file__).parent
+    items.sort(key=lambda item: item.path.parent == here and item.path.name.startswith("test_nvrtc"))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _compiling(request):
     """Who asks for a unit meanwhile waits for the process that compiles it, see `build_cache`."""
