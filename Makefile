@@ -5,11 +5,12 @@ PYTHON ?= python3
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip install --quiet --constraint constraints.txt
 
-.PHONY: help demo test quick lint format bench proto clean
+.PHONY: help demo test slow quick lint format bench proto clean
 
 help:
 	@echo "make demo    a private payment end to end on this machine"
-	@echo "make test    every test (installs forge, solc and snarkjs from npm)"
+	@echo "make test    the tests (installs forge, solc and snarkjs from npm)"
+	@echo "make slow    those that take over ten seconds each: chaos, machine code for GPUs, real proofs"
 	@echo "make quick   the tests that need neither npm nor more than ten seconds"
 	@echo "make lint    ruff, mypy, forge fmt, solhint"
 	@echo "make bench   time arithmetic and proofs on this machine, in 2 minutes or so"
@@ -18,7 +19,10 @@ demo: $(VENV)/.demo node_modules/.demo
 	@$(VENV)/bin/gelap demo $(ARGS)
 
 test: $(VENV)/.dev node_modules/.dev
-	$(PY) -m pytest $(ARGS)
+	$(PY) -m pytest -m "not slow" $(ARGS)
+
+slow: $(VENV)/.dev node_modules/.dev
+	$(PY) -m pytest -m slow $(ARGS)
 
 quick: $(VENV)/.dev
 	$(PY) -m pytest -m "not slow and not interop" tests/unit $(ARGS)

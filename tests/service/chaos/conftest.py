@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 import redis
@@ -21,6 +22,13 @@ from worker.jobs import JobStore, connect
 key_dir = cluster_tests.key_dir
 NUMBERS = itertools.count(10**6)
 FAKE = {"GELAP_DEVICE": "fake", "GELAP_ALLOW_FAKE": "1"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """These tests wait for leases to run out: two minutes together."""
+    for item in items:
+        if item.path.parent == Path(__file__).parent:
+            item.add_marker(pytest.mark.slow)
 
 
 def job(milliseconds=20, number=None, **more):
