@@ -46,7 +46,7 @@ def test_programs_are_confined_to_as_many_cpus_as_asked_for():
 
 def test_a_program_that_fails_is_reported_with_its_last_words():
     with pytest.raises(ChildError, match=r"python.* failed: no such key"):
-        python("import sys; print('working'); sys.exit('no such key')")
+        python("import sys; print('working', flush=True); sys.exit('no such key')")
 
 
 def test_no_process_is_left_behind_when_the_measurement_is_interrupted(monkeypatch, tmp_path):
