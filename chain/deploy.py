@@ -1,6 +1,6 @@
 """Deploys the contracts: a test token, the verifier with its keys, and the pool."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -12,6 +12,7 @@ from eth_utils.abi import collapse_if_tuple
 from web3 import Web3
 
 from chain.errors import ChainError
+from chain.proving import INSERT_CIRCUIT, SPEND_CIRCUITS
 from chain.reverts import RevertDecoder
 from chain.sender import Receipt, Sender
 from contracts import artifact
@@ -34,6 +35,13 @@ class SpendKey(NamedTuple):
     """The verification key's bytes, as given to `deploy_verifier`."""
 
 
+class Deployment(NamedTuple):
+    """A pool and the verifier it asks."""
+
+    verifier: Deployed
+    pool: Deployed
+
+
 def program_vkey(vkey: bytes) -> bytes:
     """The name under which the verifier contract knows a verification key: keccak256 of its bytes."""
     return keccak(vkey)
@@ -42,6 +50,24 @@ def program_vkey(vkey: bytes) -> bytes:
 def deploy_token(w3: Web3, account: LocalAccount, name: str = "Gelap Test Token", symbol: str = "GTT") -> Deployed:
     """An ERC-20 token whose coins anyone may mint: for development only."""
     return deploy_contract(w3, account, artifact("TestToken"), name, symbol)
+
+
+def deploy_with_keys(w3: Web3, account: LocalAccount, vkeys: Mapping[str, bytes]) -> Deployment:
+    """A verifier and a pool for these verification keys: bytes in EVM order by the circuit's name.
+
+    There must be that of `insert_64` and of at least one spend; the pool takes every spend that it has a key for, and
+    keys of other circuits are left out. Raises ChainError.
+    """
+    spends = [SpendKey(*arity, vkeys[name]) for name, arity in SPEND_CIRCUITS.items() if name in vkeys]
+    insert = vkeys.get(INSERT_CIRCUIT)
+    if insert is None or not spends:
+        raise ChainError(
+            f"a pool needs the verification key of {INSERT_CIRCUIT} and of one of {', '.join(SPEND_CIRCUITS)}; "
+            "make them with `gelap keys make`"
+        )
+    # The verifier looks its keys up one after the other, and the first spend is the most common one.
+    verifier = deploy_verifier(w3, account, [spends[0].vkey, insert, *(key.vkey for key in spends[1:])])
+    return Deployment(verifier, deploy_pool(w3, account, verifier.address, insert, spends))
 
 
 def deploy_verifier(w3: Web3, account: LocalAccount, vkeys: Sequence[bytes]) -> Deployed:

@@ -16,6 +16,7 @@ from chain.rpc import rpc_errors
 from chain.sender import Block, Receipt, Sender
 from chain.token import PermitSignature, Token
 from contracts import artifact
+from protocol.statements import SPEND_ARITIES
 
 NOBODY: ChecksumAddress = to_checksum_address("0x" + "00" * 20)
 """The zero address: no receiver, no relayer."""
@@ -73,6 +74,7 @@ class Pool:
         verifier_abi = artifact("Groth16Verifier")["abi"]
         self._contract = w3.eth.contract(address=self.address, abi=pool_abi)
         self._sender = Sender(w3, account, RevertDecoder([token_abi, verifier_abi, pool_abi]))
+        self._arities: set[tuple[int, int]] | None = None
         with rpc_errors():
             self.chain_id: int = w3.eth.chain_id
             if not w3.eth.get_code(self.address):
@@ -131,6 +133,14 @@ class Pool:
 
     def pending_count(self, block: Block = "latest") -> int:
         return self._word("pendingCount", block=block)
+
+    def arities(self) -> set[tuple[int, int]]:
+        """For which of the known numbers of inputs and outputs (`protocol.statements.SPEND_ARITIES`) this pool has a
+        key. A pool's keys never change: it is asked once.
+        """
+        if self._arities is None:
+            self._arities = {arity for arity in SPEND_ARITIES if self._word("spendKey", *arity)}
+        return set(self._arities)
 
     # The chain around it
 

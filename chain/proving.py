@@ -3,8 +3,23 @@
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-SPEND_CIRCUIT = "spend_2x2"
+from chain.errors import ChainError
+from protocol.statements import SPEND_ARITIES
+
 INSERT_CIRCUIT = "insert_64"
+
+
+def spend_circuit(inputs: int, outputs: int) -> str:
+    """The name of the circuit for a spend of so many notes to so many. Raises ChainError where there is none."""
+    if (inputs, outputs) not in SPEND_ARITIES:
+        known = ", ".join(f"{m} to {n}" for m, n in SPEND_ARITIES)
+        raise ChainError(f"there is no circuit for a spend of {inputs} notes to {outputs}; there are: {known}")
+    return f"spend_{inputs}x{outputs}"
+
+
+SPEND_CIRCUIT = spend_circuit(2, 2)
+SPEND_CIRCUITS = {spend_circuit(*arity): arity for arity in SPEND_ARITIES}
+"""The circuits of spends by name, with their numbers of inputs and outputs; the most common first."""
 
 
 class Proven(Protocol):

@@ -19,6 +19,7 @@ from protocol.note import MEMO_BYTES, Note
 from protocol.poseidon import poseidon
 
 __all__ = [
+    "SPEND_ARITIES",
     "InputValue",
     "InsertPublic",
     "InsertStatement",
@@ -32,6 +33,10 @@ __all__ = [
     "insert_evaluation",
     "statement_hash",
 ]
+
+SPEND_ARITIES = ((2, 2), (2, 3), (8, 2))
+"""The numbers of inputs and outputs for which there is a circuit `spend`: a payment, a payment that also pays a relayer
+with a note, and a consolidation. The most common first."""
 
 _STATEMENT_DOMAIN = b"gelap/v1/statement"
 _WORD = 1 << 256

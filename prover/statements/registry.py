@@ -1,7 +1,7 @@
 """The circuits Gelap knows, by name."""
 
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 
 from prover.circuit.compile import Circuit
 from prover.errors import InputError
@@ -9,10 +9,15 @@ from prover.statements.insert import build_insert
 from prover.statements.spend import build_spend
 
 _BUILDERS: dict[str, Callable[[str], Circuit]] = {
-    "spend_2x2": lambda name: build_spend(name, 2, 2),
+    "spend_2x2": partial(build_spend, n_inputs=2, n_outputs=2),
     "insert_64": build_insert,
+    "spend_2x3": partial(build_spend, n_inputs=2, n_outputs=3),
+    "spend_8x2": partial(build_spend, n_inputs=8, n_outputs=2),
 }
 _ALIASES = {"spend": "spend_2x2", "insert": "insert_64"}
+
+BASIC = ("spend_2x2", "insert_64")
+"""What a pool cannot do without; the others are for whoever wants them, as their keys take longer to make."""
 
 
 def names() -> list[str]:

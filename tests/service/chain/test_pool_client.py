@@ -13,6 +13,7 @@ from eth_utils import keccak
 from web3 import Web3
 
 import chain.events
+from chain.deploy import SpendKey, deploy_contract, deploy_pool
 from chain.errors import ChainError, MismatchError, NotMinedError, RevertedError, RpcError
 from chain.events import AccountUpdated, CommitmentQueued, NullifierUsed, WithdrawExecuted
 from chain.pool import NOBODY, Pool, Spend
@@ -23,6 +24,7 @@ from chain.token import Token
 from protocol.merkle import ZEROS, MerkleTree
 from protocol.note import MEMO_BYTES
 from protocol.poseidon import poseidon
+from tests.service.chain.conftest import ACCEPTING_VERIFIER
 
 MEMO = bytes(range(MEMO_BYTES))
 
@@ -241,10 +243,25 @@ def test_an_address_without_contract_is_refused(w3: Web3, evm_accounts: list[Loc
         Pool(w3, evm_accounts[1].address)
 
 
+def test_a_pool_says_which_numbers_of_notes_it_takes_and_is_asked_once(
+    pool: Pool, w3: Web3, evm_accounts: list[LocalAccount], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert pool.arities() == {(2, 2)}
+    verifier = deploy_contract(w3, evm_accounts[0], ACCEPTING_VERIFIER)
+    keys = [SpendKey(8, 2, b"consolidate"), SpendKey(2, 2, b"spend"), SpendKey(1, 1, b"no circuit of ours")]
+    other = Pool(w3, deploy_pool(w3, evm_accounts[0], verifier.address, b"insert", keys).address)
+    assert other.arities() == {(8, 2), (2, 2)}
+    other.arities().clear()
+    monkeypatch.setattr(w3.eth, "call", None)
+    assert other.arities() == {(8, 2), (2, 2)}
+
+
 def test_another_contract_is_not_taken_for_a_pool(w3: Web3, token: Token) -> None:
     imposter = Pool(w3, token.address)
     with pytest.raises(ChainError):
         imposter.merkle_root()
+    with pytest.raises(ChainError):
+        imposter.arities()
     assert list(imposter.events(w3.eth.block_number - 2)) == []
 
 

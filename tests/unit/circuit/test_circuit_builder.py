@@ -205,7 +205,7 @@ def test_a_singular_matrix_has_no_inverse() -> None:
 
 
 def test_circuits_are_known_by_full_and_short_names() -> None:
-    assert registry.names() == ["spend_2x2", "insert_64"]
+    assert registry.names() == ["spend_2x2", "insert_64", "spend_2x3", "spend_8x2"]
     assert registry.build("spend") is registry.build("spend_2x2")
     assert registry.resolve("insert") == "insert_64"
     with pytest.raises(InputError, match="spend_2x2, insert_64"):
