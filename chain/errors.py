@@ -5,6 +5,7 @@ ChainError
 ├── RevertedError     a contract refused the call; `name` and `arguments` say which rule was broken
 ├── NotMinedError     a transaction was sent and is not mined yet: it may still land
 ├── ReorgError        blocks that were already read are no longer part of the chain
+├── SourceError       an indexer cannot be used: silent, damaged, another pool's; use another one, or the node itself
 ├── RelayerError      a relayer refuses or cannot be used; `code` says why, one of those in docs/relayer.md
 └── MismatchError     events, the tree built from them and the contract disagree: nothing may be built on that state
 """
@@ -53,6 +54,10 @@ class ReorgError(ChainError):
 
 
 class MismatchError(ChainError):
+    pass
+
+
+class SourceError(ChainError):
     pass
 
 

@@ -5,8 +5,7 @@ IndexerError
 ├── EndpointsError    no JSON-RPC endpoint can be used now: the indexer tries again
 ├── StoreError        the database cannot be used
 │   └── WriterError   another indexer writes to the same database
-├── HaltError         what the endpoints say does not lead to the contract's state: nothing more is written
-└── WireError         a binary answer of an indexer is damaged, or is no such answer
+└── HaltError         what the endpoints say does not lead to the contract's state: nothing more is written
 
 While a chain is read, `chain.errors.RpcError` and `chain.errors.MismatchError` are raised about one endpoint.
 """
@@ -33,8 +32,4 @@ class WriterError(StoreError):
 
 
 class HaltError(IndexerError):
-    pass
-
-
-class WireError(IndexerError):
     pass

@@ -13,10 +13,11 @@ from dataclasses import dataclass
 import structlog
 
 from chain.errors import MismatchError, RpcError
+from chain.stream.records import BlockId
 from indexer import metrics
 from indexer.contract import check_contract, require_code
 from indexer.errors import EndpointsError, HaltError, StoreError, WriterError
-from indexer.pages import BlockId, read_pages
+from indexer.pages import read_pages
 from indexer.rpc import Endpoint, Endpoints
 from indexer.state import Changes, PoolHistory
 from indexer.store import JOURNAL_DEPTH, Store

@@ -2,21 +2,14 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 from chain.errors import MismatchError, RpcError
-from indexer.events import TOPICS, Event, parse_log
+from chain.stream.records import BlockId, Event
+from indexer.events import TOPICS, parse_log
 from indexer.rpc import Endpoint, RefusedError
 
 REORG_RETRIES = 3
-
-
-class BlockId(NamedTuple):
-    """A block: number, hash (32 bytes), time in seconds since 1970."""
-
-    number: int
-    hash: bytes
-    timestamp: int
 
 
 @dataclass(frozen=True)

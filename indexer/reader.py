@@ -6,15 +6,14 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Engine, Row, Table, select
 
+from chain.stream.format import Frame
+from chain.stream.records import BlockId, Event, Inserted, Nullified, Queued, Withdrawn
 from indexer import schema
 from indexer.database import database_errors
 from indexer.errors import StoreError
-from indexer.events import Event, Inserted, Nullified, Queued, Withdrawn
-from indexer.pages import BlockId
 from indexer.state import Counters
 from indexer.store import JOURNAL_DEPTH
 from indexer.tree import UpperTree, lower_path, nodes_of
-from indexer.wire import Frame
 from protocol.merkle import BATCH
 
 FRAME_EVENTS = 8_192

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from chain.errors import MismatchError
-from indexer.events import Inserted, Nullified, Queued, Withdrawn
-from indexer.pages import BlockId, Page
+from chain.stream.records import BlockId, Inserted, Nullified, Queued, Withdrawn
+from indexer.pages import Page
 from indexer.tree import CAPACITY_BATCHES, UpperTree, nodes_of, subtree_roots, words_of
 from protocol.merkle import BATCH
 

@@ -7,11 +7,11 @@ from sqlalchemy import Connection, Engine, Table, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from chain.errors import MismatchError
+from chain.stream.records import BlockId
 from indexer import schema
 from indexer.bulk import insert_rows
 from indexer.database import database_errors
 from indexer.errors import SettingsError, StoreError, WriterError
-from indexer.pages import BlockId
 from indexer.state import Changes, Counters, PoolHistory
 
 # Blocks without events are kept so far below the tip: no reorganisation that is followed goes deeper.

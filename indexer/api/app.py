@@ -16,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from chain.stream.format import MEDIA_TYPE, Frame, encode_frame, encode_header
 from gelap.logs import where
 from indexer import metrics, schema
 from indexer.api import answers
@@ -24,7 +25,6 @@ from indexer.api.openapi import Operation, Parameter, describe
 from indexer.api.tips import MAX_STREAMS, Tips
 from indexer.errors import StoreError
 from indexer.reader import Reader, UnknownBlockError
-from indexer.wire import MEDIA_TYPE, Frame, encode_frame, encode_header
 from protocol.merkle import CAPACITY
 
 MAX_PAGE = 1_000

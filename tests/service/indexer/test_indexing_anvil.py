@@ -12,9 +12,9 @@ import requests
 
 from chain.errors import ReorgError
 from chain.pool import Pool
+from chain.stream.source import IndexerSource
 from chain.token import Token
 from chain.tree import PoolTree
-from indexer.client import read_pages
 from indexer.database import write_engine
 from indexer.follower import Follower, Pace
 from indexer.rpc import Endpoint, Endpoints
@@ -40,7 +40,8 @@ def follower_of(pool: Pool, database: str, *urls: str, confirmations: int = 0) -
 def assert_served_is_on_chain(pool: Pool, database: str) -> None:
     """What a wallet gets from the API is what it would read from the chain, and leads to the contract's root."""
     with served(database, pool.chain_id) as api:
-        pages = list(read_pages(api, pool.chain_id, pool.address))
+        source = IndexerSource(api, pool.chain_id, pool.address)
+        pages = list(source.pages())
         events = [event for page in pages for event in page.events]
         assert events == list(pool.events())
         tree = PoolTree(hash_pairs)
@@ -55,7 +56,7 @@ def assert_served_is_on_chain(pool: Pool, database: str) -> None:
         assert {leaf["leaf_index"]: int(leaf["commitment"], 16) for leaf in leaves} == in_tree
         assert len(leaves) == tree.inserted_count
         last = pages[-1]
-        assert list(read_pages(api, pool.chain_id, pool.address, (last.last_block, last.last_hash))) == []
+        assert list(source.pages((last.last_block, last.last_hash))) == []
 
 
 @pytest.fixture
@@ -109,7 +110,7 @@ def test_a_reorganisation_is_followed_and_told_to_whoever_read_the_old_blocks(
     follower.round()
     assert_served_is_on_chain(pool, database)
     with served(database, pool.chain_id) as api, pytest.raises(ReorgError):
-        list(read_pages(api, pool.chain_id, pool.address, old))  # type: ignore[arg-type]
+        list(IndexerSource(api, pool.chain_id, pool.address).pages(old))  # type: ignore[arg-type]
 
 
 @contextmanager
@@ -162,7 +163,7 @@ def test_a_wallets_file_is_no_different_when_its_events_came_from_an_indexer(
     with served(database, pool.chain_id) as api:
 
         def pages(self: Pool, first: int | None = None, last: int | None = None) -> Any:
-            return read_pages(api, pool.chain_id, pool.address)
+            return IndexerSource(api, pool.chain_id, pool.address).pages()
 
         monkeypatch.setattr(Pool, "pages", pages)
         with Wallet(tmp_path / "other.db", paid.keys, pool=pool) as other:

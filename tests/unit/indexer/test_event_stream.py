@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.index.chain import POOL, SyntheticChain, Transaction
-from indexer.errors import WireError
+from chain.errors import SourceError
+from chain.stream.format import MAX_FRAME_BYTES, Frame, decode_stream, encode_frame, encode_header
+from chain.stream.records import BlockId
 from indexer.events import parse_log
-from indexer.pages import BlockId
-from indexer.wire import MAX_FRAME_BYTES, Frame, decode_stream, encode_frame, encode_header
 
 
 def frames() -> list[Frame]:
@@ -44,7 +44,7 @@ def test_a_stream_that_breaks_off_is_noticed_or_ends_after_a_whole_frame(length:
     try:
         for item in decode_stream([STREAM[:length]]):
             read.append(item)
-    except WireError:
+    except SourceError:
         pass
     else:
         assert STREAM[:length] == encode_header(31337, POOL) + b"".join(map(encode_frame, FRAMES[: len(read) - 1]))
@@ -57,16 +57,16 @@ def test_a_damaged_stream_raises_nothing_but_its_own_error(place: int, change: i
     damaged[place] ^= change
     try:
         list(decode_stream([bytes(damaged)]))
-    except WireError as error:
+    except SourceError as error:
         assert str(error)  # noqa: PT017 - other damage, such as in a memo, is for whoever checks the root
 
 
 @pytest.mark.parametrize("start", [b"", b"<html>", b"gelap-ev\x00\x02" + bytes(28)])
 def test_something_else_is_no_stream(start: bytes) -> None:
-    with pytest.raises(WireError):
+    with pytest.raises(SourceError):
         list(decode_stream([start]))
 
 
 def test_a_frame_of_any_length_is_not_waited_for() -> None:
-    with pytest.raises(WireError, match="announces a frame"):
+    with pytest.raises(SourceError, match="announces a frame"):
         list(decode_stream([encode_header(1, POOL), (MAX_FRAME_BYTES + 1).to_bytes(4, "big")]))

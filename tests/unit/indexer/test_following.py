@@ -10,12 +10,12 @@ from sqlalchemy import select
 
 from bench.index.chain import POOL, RefusalError, SyntheticChain, Transaction
 from chain.errors import MismatchError
+from chain.stream.records import BlockId, Event, Inserted, Nullified, Queued, Withdrawn
 from indexer import schema
 from indexer.database import migrate, read_engine, sqlite_url, write_engine
 from indexer.errors import EndpointsError, HaltError, SettingsError, WriterError
-from indexer.events import Event, Inserted, Nullified, Queued, Withdrawn, parse_log
+from indexer.events import parse_log
 from indexer.follower import Follower, Pace
-from indexer.pages import BlockId
 from indexer.reader import Reader
 from indexer.rpc import Endpoints
 from indexer.store import Store

@@ -23,9 +23,8 @@ import struct
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from indexer.errors import WireError
-from indexer.events import Event, Inserted, Nullified, Queued, Withdrawn
-from indexer.pages import BlockId
+from chain.errors import SourceError
+from chain.stream.records import BlockId, Event, Inserted, Nullified, Queued, Withdrawn
 
 MEDIA_TYPE = "application/vnd.gelap.events"
 MAGIC, VERSION = b"gelap-ev", 1
@@ -42,6 +41,10 @@ _NULLIFIED = struct.Struct(">BI32s")
 _WITHDRAWN = struct.Struct(">BI20s20s32s")
 _INSERTED = struct.Struct(">BI32sB")
 _RECORDS = {1: _BLOCK, 2: _TRANSACTION, 3: _QUEUED, 4: _NULLIFIED, 5: _WITHDRAWN, 6: _INSERTED}
+
+
+class BrokenOffError(SourceError):
+    """The stream ended within a frame; all frames before it are whole."""
 
 
 class Frame(NamedTuple):
@@ -90,34 +93,38 @@ def encode_frame(frame: Frame) -> bytes:
 
 
 def decode_header(data: bytes) -> tuple[int, bytes]:
-    """The chain's id and the pool's address; `data` has 38 bytes. Raises WireError."""
+    """The chain's id and the pool's address; `data` has 38 bytes. Raises SourceError."""
     if len(data) != _HEADER.size or data[: len(MAGIC)] != MAGIC:
-        raise WireError("this is no answer of a Gelap indexer: check its address")
+        raise SourceError("this is no answer of a Gelap indexer: check its address")
     _, version, chain_id, pool = _HEADER.unpack(data)
     if version != VERSION:
-        raise WireError(f"the indexer speaks version {version} of the format, this program {VERSION}: update the older")
+        raise SourceError(
+            f"the indexer speaks version {version} of the format, this program {VERSION}: update the older"
+        )
     return chain_id, pool
 
 
 def decode_stream(chunks: Iterable[bytes]) -> Iterator[tuple[int, bytes] | Frame]:
-    """A whole stream, arriving in pieces of any size: first (chain id, pool), then the frames. Raises WireError."""
+    """A whole stream, arriving in pieces of any size: first (chain id, pool), then the frames. Raises SourceError."""
     reader = _Pieces(chunks)
     yield decode_header(reader.take(_HEADER.size))
     while length := reader.take(_LENGTH.size, at_end_of_stream=True):
         (size,) = _LENGTH.unpack(length)
         if not _BODY.size <= size <= MAX_FRAME_BYTES:
-            raise WireError(f"the indexer announces a frame of {size} bytes: its answer is damaged")
+            raise SourceError(f"the indexer announces a frame of {size} bytes: its answer is damaged")
         yield decode_frame(reader.take(size))
 
 
 def decode_frame(body: bytes) -> Frame:
-    """A frame's body. Raises WireError; what it says is not checked against the chain, which is the caller's part."""
+    """A frame's body. Raises SourceError; what it says is not checked against the chain, which is the caller's part."""
     try:
         first, number, block_hash, timestamp, position, batch = _BODY.unpack_from(body)
+        if first > number:
+            raise ValueError("a frame that ends before it begins")
         frame = Frame(first, BlockId(number, block_hash, timestamp), position, batch, [], [])
         events = list(_records(body, frame))
     except (struct.error, KeyError, IndexError, ValueError):
-        raise WireError("a frame of the indexer's answer is damaged: ask again, or another indexer") from None
+        raise SourceError("a frame of the indexer's answer is damaged: ask again, or another indexer") from None
     return frame._replace(events=events)
 
 
@@ -161,13 +168,13 @@ class _Pieces:
         self._kept = bytearray()
 
     def take(self, size: int, at_end_of_stream: bool = False) -> bytes:
-        """The next `size` bytes; b"" when the stream ended just here and that is allowed. Raises WireError."""
+        """The next `size` bytes; b"" when the stream ended just here and that is allowed. Raises SourceError."""
         while len(self._kept) < size:
             chunk = next(self._chunks, None)
             if chunk is None:
                 if at_end_of_stream and not self._kept:
                     return b""
-                raise WireError("the indexer's answer breaks off: ask again")
+                raise BrokenOffError("the indexer's answer breaks off: ask again")
             self._kept += chunk
         taken = bytes(self._kept[:size])
         del self._kept[:size]

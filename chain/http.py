@@ -1,0 +1,45 @@
+"""HTTP connections: one way to make them, and one way to speak about them without showing what must stay private.
+
+URLs of services often hold keys, in their path or before the host. Nothing here puts more of a URL into a message than
+its host and port.
+"""
+
+from urllib.parse import urlsplit
+
+import requests
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+SCHEMES = ("http", "https")
+
+
+def host_of(url: str) -> str | None:
+    """`host` or `host:port` of an http or https URL, to be shown; None for text that is no such URL."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        return None
+    if parts.scheme not in SCHEMES or not host:
+        return None
+    return host if port is None else f"{host}:{port}"
+
+
+def open_session(url: str, proxy: str | None = None, ca_file: str | None = None) -> requests.Session:
+    """A session for the service at `url`: directly, or through `proxy`, which then looks names up too (socks5h).
+
+    With a proxy nothing is taken from the environment, and nothing goes around it. Without one the environment may name
+    a proxy, which is not used for this machine's own services: it could not reach them. `ca_file` holds the
+    certificates (PEM) to trust in place of the public ones.
+    """
+    session = requests.Session()
+    session.headers["User-Agent"] = "gelap"
+    if proxy is not None:
+        session.trust_env = False
+        session.proxies = {"http": proxy, "https": proxy}
+    elif urlsplit(url).hostname in LOOPBACK:
+        session.trust_env = False
+    if ca_file is not None:
+        # requests would let REQUESTS_CA_BUNDLE of the environment override a session's own file.
+        session.trust_env = False
+        session.verify = ca_file
+    return session
