@@ -7,7 +7,8 @@ import pytest
 
 from proto import errors
 from proto.client import JobState
-from tests.service.chaos.conftest import job, until
+from tests.service.cluster_processes import until
+from tests.service.fake_cluster import job
 from worker.fake import Trouble
 from worker.jobs import is_fake
 

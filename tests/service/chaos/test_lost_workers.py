@@ -6,7 +6,8 @@ import time
 import pytest
 
 from proto.client import JobState
-from tests.service.chaos.conftest import job, until
+from tests.service.cluster_processes import until
+from tests.service.fake_cluster import job
 from worker.fake import Trouble
 from worker.watchdog import EXIT_STATUS
 

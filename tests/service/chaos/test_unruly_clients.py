@@ -8,7 +8,8 @@ import grpc
 
 from proto import prover_pb2, prover_pb2_grpc
 from proto.client import JobState
-from tests.service.chaos.conftest import job, until
+from tests.service.cluster_processes import until
+from tests.service.fake_cluster import job
 
 
 def ended(client, job_id):

@@ -19,6 +19,7 @@ from proto.client import JobState
 from protocol.field import to_bytes32
 from protocol.sealing import seal, tenant_of
 from protocol.statements import encode_inputs, statement_hash
+from tests.service.cluster_processes import until
 from worker import queue
 from worker.jobs import Kind, Request, State
 from worker.manifest import read_manifest
@@ -30,14 +31,6 @@ STATEMENT = [49], {"square": 49, "root": 7}
 def slow(milliseconds):
     public, inputs = STATEMENT
     return public, {**inputs, "pause": milliseconds}
-
-
-def until(condition, timeout=20.0):
-    deadline = time.monotonic() + timeout
-    while not (found := condition()):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    return found
 
 
 def in_background(action):

@@ -16,18 +16,11 @@ from prometheus_client.parser import text_string_to_metric_families
 from gateway.apikeys import KeyRegister
 from proto import errors
 from proto.client import JobState, ProverClient
+from tests.service.cluster_processes import until
 from worker.jobs import connect
 
 SERVICE = "gelap.v1.Prover"
 METRICS = ("--metrics-address", "127.0.0.1:0")
-
-
-def until(condition, timeout=20.0):
-    deadline = time.monotonic() + timeout
-    while not (found := condition()):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    return found
 
 
 def square(root, **more):

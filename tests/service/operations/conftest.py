@@ -12,10 +12,7 @@ import pytest
 
 from proto.client import ProverClient
 from proto.rest_client import RestProverClient
-from tests.service.cluster import conftest as cluster_tests
-
-key_dir = cluster_tests.key_dir
-FAKE = {"GELAP_DEVICE": "fake", "GELAP_ALLOW_FAKE": "1"}
+from tests.service.fake_cluster import FAKE
 
 
 def is_alive(pid):
@@ -25,13 +22,6 @@ def is_alive(pid):
             return file.read().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
         return False
-
-
-def until(condition, timeout=20.0):
-    deadline = time.monotonic() + timeout
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 class Up:

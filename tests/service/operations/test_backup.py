@@ -17,8 +17,8 @@ import redis
 
 from proto.client import ProverClient
 from proto.errors import ProverClientError
-from tests.service.chaos.conftest import fake_cluster, job, until
-from tests.service.chaos.redis_server import RedisServer
+from tests.service.cluster_processes import until
+from tests.service.fake_cluster import fake_cluster, job
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "operations.md"
 
@@ -36,13 +36,8 @@ def blocks():
 
 
 @pytest.fixture
-def server(tmp_path):
-    folder = tmp_path / "redis"
-    folder.mkdir()
-    server = RedisServer(folder)
-    server.start()
-    yield server
-    server.stop()
+def server(own_redis):
+    return own_redis
 
 
 @pytest.fixture

@@ -18,7 +18,8 @@ from prover.cache import cache_directory
 from prover.formats.proof import Proof
 from prover.formats.verification_key import read_verification_key
 from prover.groth16.verify import verify
-from tests.service.operations.conftest import Up, is_alive, until
+from tests.service.cluster_processes import until
+from tests.service.operations.conftest import Up, is_alive
 from tests.unit.circuit.sample_statements import honest_spend, public_values
 
 CURL_STAND_IN = Path(__file__).parents[1] / "cluster" / "curl.py"
