@@ -14,6 +14,7 @@ from starlette.routing import Route
 
 from chain.errors import ChainError, RelayerError
 from chain.relayer.journal import Submission
+from chain.relayer.quote import KINDS
 from chain.relayer.service import Relayer
 from chain.relayer.wire import QuoteModel, SubmissionModel, SubmitModel, TermsModel, parse
 
@@ -23,6 +24,7 @@ STATUS = {
     "malformed": 400,
     "too-large": 413,
     "token": 404,
+    "kind": 404,
     "unknown": 404,
     "bad-quote": 400,
     "expired": 410,
@@ -42,16 +44,22 @@ def relayer_app(relayer: Relayer) -> Starlette:
 
     async def terms(_: Request) -> BaseModel:
         pool = relayer.pool
-        return TermsModel(chain_id=pool.chain_id, pool=pool.address, relayer=relayer.address, tokens=relayer.tokens())
+        return TermsModel(
+            chain_id=pool.chain_id,
+            pool=pool.address,
+            relayer=relayer.address,
+            tokens=relayer.tokens(),
+            address=relayer.note_fees.address.encode() if relayer.note_fees else None,
+        )
 
     async def quote(request: Request) -> BaseModel:
         kind, token = request.query_params.get("kind"), request.query_params.get("token", "")
-        if kind not in ("transact", "withdraw"):
-            raise RelayerError("kind: transact or withdraw", "malformed")
+        if kind not in KINDS:
+            raise RelayerError(f"kind: one of {', '.join(KINDS)}", "malformed")
         if len(token) != 42:
             raise RelayerError("token: an EVM address", "malformed")
         try:
-            return QuoteModel.of(await run_in_threadpool(relayer.quote, token, kind))  # type: ignore[arg-type]
+            return QuoteModel.of(await run_in_threadpool(relayer.quote, token, kind))
         except ValueError:
             raise RelayerError("token: an EVM address", "malformed") from None
 

@@ -1,7 +1,8 @@
 """A typed client of a relayer, for wallets.
 
     with RelayerClient("https://relayer.example", proxy="socks5h://127.0.0.1:9050") as client:
-        quote = client.quote(pool, token, "withdraw")        # then build and prove with quote.quote.fee and .relayer
+        quote = client.quote(pool, token, "withdraw")        # then build and prove with quote.quote.fee and .relayer;
+                                                             # of kind transact-note, with a note of .fee to .payee
         submission = client.wait(client.submit(quote, spend).id)
 
 The relayer is not trusted: what it says about itself is compared with the pool that the caller reads, quotes are
@@ -65,6 +66,8 @@ class RelayerClient:
             kind,
         ):
             raise RelayerError("the relayer quotes for another pool, token or chain", "lying")
+        if (quote.payee != "") != (kind == "transact-note"):
+            raise RelayerError("the relayer's quote does not say where its fee goes", "lying")
         signed.require_valid(pool.now())
         return signed
 

@@ -5,7 +5,7 @@ presenting it tells the relayer nothing about who asked for it.
 """
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from eth_account import Account
 from eth_account.messages import encode_typed_data
@@ -15,7 +15,11 @@ from eth_utils import to_checksum_address
 
 from chain.errors import RelayerError
 
-Kind = Literal["transact", "withdraw"]
+Kind = Literal["transact", "withdraw", "transact-note"]
+"""`transact` and `withdraw` pay their fee on chain, to the relayer's account; `transact-note` is a transfer that pays
+it with a third note, which only the relayer can recognise.
+"""
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 QUOTE_TYPES = {
     "Quote": [
@@ -24,6 +28,7 @@ QUOTE_TYPES = {
         {"name": "kind", "type": "string"},
         {"name": "fee", "type": "uint256"},
         {"name": "expiry", "type": "uint256"},
+        {"name": "payee", "type": "string"},
     ]
 }
 
@@ -31,7 +36,9 @@ QUOTE_TYPES = {
 @dataclass(frozen=True)
 class Quote:
     """`fee` of `token` (smallest unit), paid to `relayer`, settles one payment of this kind until `expiry` (seconds
-    since 1970) in the pool `pool` of chain `chain_id`. Addresses are checksummed.
+    since 1970) in the pool `pool` of chain `chain_id`. EVM addresses are checksummed.
+
+    Of the kind `transact-note` the fee goes to the Gelap address `payee`; it is empty for the others.
     """
 
     chain_id: int
@@ -41,6 +48,7 @@ class Quote:
     kind: Kind
     fee: int
     expiry: int
+    payee: str = ""
 
     def signed(self, account: LocalAccount) -> "SignedQuote":
         return SignedQuote(self, bytes(account.sign_message(self._message()).signature))
@@ -53,6 +61,7 @@ class Quote:
             "kind": self.kind,
             "fee": self.fee,
             "expiry": self.expiry,
+            "payee": self.payee,
         }
         return encode_typed_data(domain, QUOTE_TYPES, fields)
 

@@ -16,6 +16,7 @@ from eth_utils import to_checksum_address
 from chain.errors import ChainError, RelayerError, RevertedError
 from chain.pool import NOBODY, Pool, Spend
 from chain.relayer.journal import Journal, Submission
+from chain.relayer.note_fees import NoteFees, shows_no_fee
 from chain.relayer.prices import Prices
 from chain.relayer.quote import Kind, Quote, SignedQuote
 from chain.relayer.transactions import GasPrice, Transactions
@@ -50,8 +51,11 @@ class Relayer:
         journal: Journal,
         policy: Policy | None = None,
         clock: Callable[[], float] = time.time,
+        note_fees: NoteFees | None = None,
     ) -> None:
-        """`pool` is seen from `account`. `clock` is for the age of transactions; deadlines go by the chain's time."""
+        """`pool` is seen from `account`. `clock` is for the age of transactions; deadlines go by the chain's time.
+        Without `note_fees`, or on a pool that has no key for it, no fee can be paid with a note.
+        """
         self.pool = pool
         self.address = account.address
         self.policy = policy or Policy()
@@ -59,6 +63,7 @@ class Relayer:
         self._prices = prices
         self._journal = journal
         self._clock = clock
+        self.note_fees = note_fees if (2, 3) in pool.arities() else None
         self._transactions = Transactions(pool.w3, account, pool.address, pool.chain_id)
         # One payment at a time takes a nonce, and one hand cares for those under way.
         self._sending = threading.Lock()
@@ -69,12 +74,18 @@ class Relayer:
 
     def quote(self, token: str, kind: Kind) -> SignedQuote:
         """A fee that this relayer will settle one payment for until the quote expires."""
+        payee = ""
+        if kind == "transact-note":
+            if self.note_fees is None:
+                raise RelayerError(
+                    "this relayer takes no fee paid with a note: ask for a quote of another kind", "kind"
+                )
+            payee = self.note_fees.address.encode()
         fee = self._prices.fee(to_checksum_address(token), kind, self._transactions.expected_price())
         # A whole minute: everybody who asks in it gets the same quote.
         expiry = -(-(self.pool.now() + self.policy.quote_life) // _MINUTE) * _MINUTE
-        quote = Quote(
-            self.pool.chain_id, self.pool.address, self.address, to_checksum_address(token), kind, fee, expiry
-        )
+        terms = (self.pool.chain_id, self.pool.address, self.address, to_checksum_address(token), kind)
+        quote = Quote(*terms, fee, expiry, payee)
         return quote.signed(self._account)
 
     def submit(self, signed: SignedQuote, spend: Spend) -> Submission:
@@ -88,7 +99,7 @@ class Relayer:
                 return known
             now = self.pool.now()
             signed.require_valid(now)
-            self._require_paid(signed.quote, spend)
+            paid = self._require_paid(signed.quote, spend)
             if spend.deadline < now + self.policy.least_time:
                 raise RelayerError(
                     f"the payment ends in less than {self.policy.least_time} s: build it again", "deadline"
@@ -97,7 +108,7 @@ class Relayer:
                 raise RelayerError("too many payments are under way: try again later", "busy")
             gas = self._simulate(data)
             price = self._transactions.price()
-            if self._prices.cost(signed.quote.token, gas, self._transactions.expected_price()) > spend.fee:
+            if self._prices.cost(signed.quote.token, gas, self._transactions.expected_price()) > paid:
                 raise RelayerError("gas has become dearer than the fee: ask for a new quote", "underpaid")
             return self._send(data, gas, price, spend)
 
@@ -121,10 +132,13 @@ class Relayer:
             except ChainError as error:
                 log.warning("node failed", reason=type(error).__name__)
 
-    def _require_paid(self, quote: Quote, spend: Spend) -> None:
-        kind: Kind = "transact" if to_checksum_address(spend.receiver) == NOBODY else "withdraw"
+    def _require_paid(self, quote: Quote, spend: Spend) -> int:
+        """The fee that the payment brings, in the quote's token."""
         if (quote.chain_id, quote.pool, quote.relayer) != (self.pool.chain_id, self.pool.address, self.address):
             raise RelayerError("the quote is for another relayer, pool or chain", "bad-quote")
+        if quote.kind == "transact-note":
+            return self._require_note(quote, spend)
+        kind: Kind = "transact" if to_checksum_address(spend.receiver) == NOBODY else "withdraw"
         if quote.kind != kind:
             raise RelayerError(f"the quote is for {quote.kind}, the payment is a {kind}", "bad-quote")
         if to_checksum_address(spend.relayer) != self.address:
@@ -133,6 +147,21 @@ class Relayer:
             raise RelayerError("the fee is not in the quote's token", "underpaid")
         if spend.fee < quote.fee:
             raise RelayerError(f"the fee is {spend.fee}, the quote says {quote.fee}", "underpaid")
+        return spend.fee
+
+    def _require_note(self, quote: Quote, spend: Spend) -> int:
+        if self.note_fees is None or quote.payee != self.note_fees.address.encode():
+            raise RelayerError("the quote is for another address: ask for a new one", "bad-quote")
+        if not shows_no_fee(spend):
+            raise RelayerError("a payment that pays with a note shows no fee, relayer or receiver", "bad-quote")
+        note = self.note_fees.paid(spend, int(quote.token, 16))
+        if note is None:
+            raise RelayerError(
+                "no memo of the payment opens to a note in the quote's token for this relayer", "underpaid"
+            )
+        if note.amount < quote.fee:
+            raise RelayerError(f"the note pays {note.amount}, the quote says {quote.fee}", "underpaid")
+        return note.amount
 
     def _simulate(self, data: str) -> int:
         try:

@@ -8,7 +8,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 
 from chain.errors import RelayerError
 from chain.pool import Spend
-from chain.relayer.quote import Quote, SignedQuote
+from chain.relayer.quote import Kind, Quote, SignedQuote
+from protocol.address import Address as GelapAddress
+from protocol.errors import AddressError
 
 _WORD = 1 << 256
 
@@ -23,11 +25,19 @@ def _address(text: str) -> str:
     return to_checksum_address(text.lower())
 
 
+def _gelap_address(text: str) -> str:
+    try:
+        return GelapAddress.decode(text).encode()
+    except AddressError as error:
+        raise ValueError(str(error)) from None
+
+
 Number = Annotated[str, StringConstraints(pattern=r"^(0|[1-9][0-9]{0,77})$"), AfterValidator(_word)]
 Address = Annotated[str, StringConstraints(pattern=r"^0x[0-9a-fA-F]{40}$"), AfterValidator(_address)]
 Proof = Annotated[str, StringConstraints(pattern=r"^0x[0-9a-f]{512}$")]
 Memo = Annotated[str, StringConstraints(pattern=r"^0x[0-9a-f]{448}$")]
 Signature = Annotated[str, StringConstraints(pattern=r"^0x[0-9a-f]{130}$")]
+Payee = Annotated[str, StringConstraints(max_length=116), AfterValidator(_gelap_address)]
 State = Literal["pending", "settled", "failed"]
 
 
@@ -40,9 +50,12 @@ class QuoteModel(_Model):
     pool: Address
     relayer: Address
     token: Address
-    kind: Literal["transact", "withdraw"]
+    kind: Kind
     fee: Number
     expiry: int = Field(ge=0, lt=1 << 64)
+    payee: Payee | None = Field(
+        None, description="The Gelap address to pay, of the kind transact-note; null otherwise."
+    )
     signature: Signature
 
     @classmethod
@@ -56,11 +69,13 @@ class QuoteModel(_Model):
             kind=quote.kind,
             fee=str(quote.fee),
             expiry=quote.expiry,
+            payee=quote.payee or None,
             signature=_hex(signed.signature),
         )
 
     def signed(self) -> SignedQuote:
-        quote = Quote(self.chain_id, self.pool, self.relayer, self.token, self.kind, int(self.fee), self.expiry)
+        terms = (self.chain_id, self.pool, self.relayer, self.token, self.kind, int(self.fee), self.expiry)
+        quote = Quote(*terms, payee=self.payee or "")
         return SignedQuote(quote, _bytes(self.signature))
 
 
@@ -128,6 +143,9 @@ class TermsModel(_Model):
     pool: Address
     relayer: Address
     tokens: list[Address]
+    address: Payee | None = Field(
+        None, description="The Gelap address for fees paid with a note; null where transact-note is not served."
+    )
 
 
 def parse(model: type[BaseModel], text: bytes) -> BaseModel:
