@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -22,13 +21,13 @@ from gateway.circuits import Circuits
 from gateway.cluster import Cluster
 from gateway.events import JobEvents
 from gateway.health import Condition, Consumption
-from gateway.http import HttpListener
 from gateway.probes import probes_app
 from gateway.rest.app import rest_app
 from gateway.service import ProverService
 from gateway.tenants import OpenDoor, Register, TenantLimits
 from gateway.tls import Tls, TlsFiles, require_tls_or_loopback
 from gateway.validation import MAX_REQUEST_BYTES
+from gelap.listener import HttpListener, stop_signal
 from gelap.logs import where
 from proto import prover_pb2, prover_pb2_grpc
 from worker import queue
@@ -90,9 +89,7 @@ async def serve(config: GatewayConfig) -> None:
     loop = asyncio.get_running_loop()
     loop.set_default_executor(ThreadPoolExecutor(_THREADS, thread_name_prefix="redis"))
 
-    stopping = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopping.set)
+    stopping = stop_signal()
 
     events = JobEvents(client)
     events.start()
@@ -106,10 +103,12 @@ async def serve(config: GatewayConfig) -> None:
         listeners = []
         if config.http_address:
             grace = config.drain + _LAST_WORDS
-            rest = HttpListener(rest_app(calls, watch.condition), config.http_address, tls, grace)
+            context = tls.context if tls else None
+            app = rest_app(calls, watch.condition)
+            rest = HttpListener(app, config.http_address, ConfigurationError, context, grace)
             listeners.append(await running.enter_async_context(rest))
         if config.metrics_address:
-            probes = HttpListener(probes_app(watch.condition), config.metrics_address)
+            probes = HttpListener(probes_app(watch.condition), config.metrics_address, ConfigurationError)
             await running.enter_async_context(probes)
         for seconds, action in (
             (_REAP_SECONDS, lambda: _reap(cluster)),

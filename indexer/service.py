@@ -2,12 +2,12 @@
 
 import asyncio
 import contextlib
-import signal
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import structlog
 
+from gelap.listener import HttpListener, stop_signal
 from indexer.api.app import Api, api_app, metrics_app
 from indexer.api.limits import RateLimit
 from indexer.api.tips import Tips
@@ -16,9 +16,10 @@ from indexer.errors import SettingsError
 from indexer.follower import Follower, Pace
 from indexer.reader import Reader, pools_of
 from indexer.rpc import Endpoint, Endpoints
-from indexer.server import HttpListener
 from indexer.store import Store
 from indexer.window import Window
+
+_GRACE_SECONDS = 5.0
 
 log = structlog.get_logger("gelap.indexer")
 
@@ -51,10 +52,7 @@ async def run(config: IndexerConfig) -> None:
     """Index and serve until told to stop. Raises IndexerError: HaltError when events and contract disagree."""
     if not (config.follow or config.serve):
         raise SettingsError("--no-follow and --no-api together leave nothing to do")
-    stopping = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopping.set)
+    stopping = stop_signal()
     async with contextlib.AsyncExitStack() as running:
         follower, chain_id = None, config.chain_id
         if config.follow:
@@ -64,7 +62,7 @@ async def run(config: IndexerConfig) -> None:
             listener = await running.enter_async_context(_serving(config, chain_id))
             ports["port"] = listener.port
         if config.metrics_address:
-            metrics_listener = HttpListener(metrics_app(), config.metrics_address)
+            metrics_listener = HttpListener(metrics_app(), config.metrics_address, SettingsError)
             ports["metrics_port"] = (await running.enter_async_context(metrics_listener)).port
         log.info("indexer ready", chain_id=chain_id, follows=config.follow, **ports)
         until_stopped = asyncio.create_task(stopping.wait())
@@ -106,12 +104,13 @@ async def _serving(config: IndexerConfig, chain_id: int | None):  # type: ignore
     reader = Reader(engine, chain_id)
     async with Tips(reader) as tips:
         app = api_app(Api(reader, tips, RateLimit(config.rate, config.burst)))
-        async with HttpListener(app, config.address) as listener:
+        async with HttpListener(app, config.address, SettingsError, grace=_GRACE_SECONDS) as listener:
             try:
                 yield listener
             finally:
                 # Streams of new blocks never end by themselves.
                 await tips.close()
+                await listener.stop()
     engine.dispose()
 
 

@@ -16,14 +16,15 @@ from bench.index.chain import POOL
 from bench.index.postgresql import private_postgresql
 from bench.index.server import recorded_chain
 from bench.result import Result
+from gelap.listener import HttpListener
 from indexer.api.app import Api, api_app
 from indexer.api.limits import RateLimit
 from indexer.api.tips import Tips
 from indexer.database import migrate, read_engine, write_engine
+from indexer.errors import SettingsError
 from indexer.follower import Follower, Pace
 from indexer.reader import Reader
 from indexer.rpc import Endpoint, Endpoints
-from indexer.server import HttpListener
 from indexer.store import Store
 
 PAGE = 1_000
@@ -111,7 +112,7 @@ def _pages(database: str, commitments: int, number: int) -> list[float]:
         reader = Reader(engine, 31337)
         async with Tips(reader) as tips:
             api = Api(reader, tips, RateLimit(0, 1))
-            async with HttpListener(api_app(api), "127.0.0.1:0") as listener:
+            async with HttpListener(api_app(api), "127.0.0.1:0", SettingsError) as listener:
                 ports.append(listener.port)
                 ready.set()
                 await asyncio.to_thread(done.wait)

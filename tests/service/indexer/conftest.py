@@ -10,12 +10,13 @@ import pytest
 from sqlalchemy import text
 
 from bench.index.postgresql import private_postgresql
+from gelap.listener import HttpListener
 from indexer.api.app import Api, api_app
 from indexer.api.limits import RateLimit
 from indexer.api.tips import Tips
 from indexer.database import migrate, read_engine, sqlite_url, write_engine
+from indexer.errors import SettingsError
 from indexer.reader import Reader
-from indexer.server import HttpListener
 
 # Fixtures of the contracts on anvil.
 from tests.service.chain.conftest import evm_accounts, insert_all, open_wallet, pass_time, pool, prover, token, w3
@@ -59,7 +60,7 @@ def served(database: str, chain_id: int, limit: RateLimit | None = None) -> Iter
         reader = Reader(engine, chain_id)
         async with Tips(reader, 0.05) as tips:
             app = api_app(Api(reader, tips, limit or RateLimit(0, 1)))
-            async with HttpListener(app, "127.0.0.1:0") as listener:
+            async with HttpListener(app, "127.0.0.1:0", SettingsError) as listener:
                 started.append((listener.port, asyncio.get_running_loop(), done))
                 ready.set()
                 await done.wait()

@@ -1,16 +1,15 @@
-"""An HTTP listener in the event loop of the gateway, for REST and for probes."""
+"""HTTP listeners inside an event loop that has other work too: what every server of the product serves through."""
 
 import asyncio
 import contextlib
 import math
+import signal
 import socket
+import ssl
 from collections.abc import Iterator
 
 import uvicorn
 from starlette.types import ASGIApp
-
-from gateway.tls import Tls
-from worker.errors import ConfigurationError
 
 _BACKLOG = 1024
 _KEEP_ALIVE = 65
@@ -19,14 +18,23 @@ _POLL_SECONDS = 0.02
 
 
 class HttpListener:
-    """Listens inside `async with`; raises ConfigurationError when it cannot. `port` is known then.
+    """Listens at host:port inside `async with`; `port` is the real one, also for port 0.
 
-    `grace` is how many seconds answers in hand have after a stop; those of callers who do not read are then given up.
+    Leaving the block gives up the answers in hand; `stop` before it lets them end, for `grace` seconds at most. `error`
+    is what the caller's package raises for an address that cannot be listened on. Without `tls` it is plain HTTP.
     """
 
-    def __init__(self, app: ASGIApp, address: str, tls: Tls | None = None, grace: float = 1.0) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        address: str,
+        error: type[Exception],
+        tls: ssl.SSLContext | None = None,
+        grace: float = 1.0,
+    ) -> None:
         self._address = address
-        self._socket = _bind(address)
+        self._error = error
+        self._socket = _bind(address, error)
         self.port: int = self._socket.getsockname()[1]
         config = uvicorn.Config(
             app,
@@ -37,10 +45,12 @@ class HttpListener:
             http="h11",
             h11_max_incomplete_event_size=_MAX_HEADER_BYTES,
             server_header=False,
+            # Limits count by the address of the connection: a header that says another one is anybody's word.
+            proxy_headers=False,
             timeout_keep_alive=_KEEP_ALIVE,
             backlog=_BACKLOG,
             timeout_graceful_shutdown=math.ceil(grace),
-            ssl_context_factory=(lambda *_: tls.context) if tls else None,
+            ssl_context_factory=(lambda *_: tls) if tls else None,
         )
         self._server = _Server(config)
         self._task: asyncio.Task[None] | None = None
@@ -50,7 +60,7 @@ class HttpListener:
         while not self._server.started:
             if self._task.done():
                 self._task.result()
-                raise ConfigurationError(f"cannot listen on {self._address}")
+                raise self._error(f"cannot listen on {self._address}")
             await asyncio.sleep(_POLL_SECONDS)
         return self
 
@@ -65,14 +75,23 @@ class HttpListener:
             await asyncio.shield(self._task)
 
 
+def stop_signal() -> asyncio.Event:
+    """An event that SIGTERM or SIGINT sets, in place of ending the process. Call it inside the event loop."""
+    told = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, told.set)
+    return told
+
+
 class _Server(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """The gateway has its own word on signals."""
+        """The process has its own word on signals: see `stop_signal`."""
         yield
 
 
-def _bind(address: str) -> socket.socket:
+def _bind(address: str, error: type[Exception]) -> socket.socket:
     host, _, port = address.rpartition(":")
     try:
         family, kind, protocol, _, where = socket.getaddrinfo(
@@ -80,13 +99,13 @@ def _bind(address: str) -> socket.socket:
         )[0]
         listener = socket.socket(family, kind, protocol)
     except (OSError, ValueError):
-        raise ConfigurationError(f"{address} is no address to listen on, such as 127.0.0.1:8080") from None
+        raise error(f"{address} is no address to listen on, such as 127.0.0.1:8080") from None
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(where)
-    except OSError as error:
+    except OSError as failure:
         listener.close()
-        raise ConfigurationError(
-            f"cannot listen on {address} ({error.strerror}): is the port taken, or the address not this machine's?"
+        raise error(
+            f"cannot listen on {address} ({failure.strerror}): is the port taken, or the address not this machine's?"
         ) from None
     return listener
