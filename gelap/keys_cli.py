@@ -6,14 +6,15 @@ from typing import Annotated
 import typer
 
 from gelap.settings import Settings
-from prover.keys_cli import Directory, app
+from prover.keys_cli import Chosen, Directory, app
 
 __all__ = ["app"]
 
 
 @app.command()
 def fetch(
-    circuits: Annotated[list[str] | None, typer.Argument(help="Circuits; default: all.", show_default=False)] = None,
+    circuits: Annotated[list[str] | None, typer.Argument(help="Circuits; default: all that are there.")] = None,
+    chosen: Chosen = None,
     url: Annotated[
         str | None,
         typer.Option(
@@ -40,7 +41,9 @@ def fetch(
             raise KeyFetchError("where are the keys? Set GELAP_KEYS_URL or --url")
         source = Source(url, settings.api_key, proxy, ca_file)
         with on_terminal("keys") as progress:
-            there = fetch_keys(source, directory or settings.keys, circuits or [], manifest, progress)
+            there = fetch_keys(
+                source, directory or settings.keys, [*(circuits or ()), *(chosen or ())], manifest, progress
+            )
     except (KeyFetchError, OSError) as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(2) from None

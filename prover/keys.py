@@ -16,13 +16,13 @@ manifest.json:
 The manifest is written last, so whoever reads it finds the files it names.
 """
 
+import contextlib
 import fcntl
 import hashlib
 import json
 import os
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,7 @@ from prover.formats.r1cs import write_r1cs
 from prover.formats.verification_key import read_verification_key, write_verification_key
 from prover.formats.zkey import write_zkey
 from prover.groth16.ceremony import new_powers_of_tau
-from prover.groth16.setup import domain_power, setup
+from prover.groth16.setup import MAX_POWER, domain_power, setup
 from prover.groth16.verification_key import verification_key
 from prover.progress import Reporter, silent
 from prover.r1cs import R1CS
@@ -76,6 +76,16 @@ class Manifest:
             raise FormatError(f"{self.directory}: no keys of circuit {name}; make them with `gelap keys make {name}`")
         return self.directory / entry.zkey
 
+    def vkeys(self) -> dict[str, bytes]:
+        """The verification keys by circuit, as bytes in EVM order: what a verifier contract is made of.
+
+        Raises FormatError when a file cannot be read.
+        """
+        return {
+            entry.name: read_verification_key(self.directory / entry.verification_key).to_bytes()
+            for entry in self.circuits
+        }
+
 
 def default_directory() -> Path:
     """`GELAP_KEY_DIR`, else `keys` in the cache directory."""
@@ -98,6 +108,14 @@ def read_manifest(directory: Path) -> Manifest:
     if not isinstance(entries, list) or not all(_is_entry(entry) for entry in entries):
         raise FormatError(f"{path}: an entry is malformed; make the keys again with `gelap keys make`")
     return Manifest(Path(directory), tuple(CircuitKeys(**entry) for entry in entries))
+
+
+def known_circuits(directory: Path) -> list[str]:
+    """The circuits that this release knows, of those in the manifest of `directory`; none where it cannot be read."""
+    try:
+        return [entry.name for entry in read_manifest(directory).circuits if entry.name in registry.names()]
+    except FormatError:
+        return []
 
 
 def ensure_keys(directory: Path, names: Sequence[str], progress: Reporter = silent) -> Manifest:
@@ -134,7 +152,7 @@ def ensure_circuit_keys(directory: Path, circuits: Mapping[str, R1CS], progress:
         return Manifest(directory, tuple(entries.values()))
 
 
-@contextmanager
+@contextlib.contextmanager
 def _locked(directory: Path, progress: Reporter) -> Iterator[None]:
     """Hold the folder's lock, made if absent; it is released when the process ends, however it ends."""
     try:
@@ -177,13 +195,13 @@ def _is_current(directory: Path, entry: CircuitKeys | None, r1cs_sha256: str) ->
 
 
 def _development_powers(directory: Path, power: int, progress: Reporter) -> PowersOfTau:
-    """The folder's powers of tau, made when there are none of this power or they cannot be read."""
+    """The folder's smallest powers of tau that suffice, made when there are none or they cannot be read."""
+    for sufficient in range(power, MAX_POWER + 1):
+        with contextlib.suppress(FormatError):
+            return read_ptau(directory / f"development_{sufficient}.ptau")
     path = directory / f"development_{power}.ptau"
-    try:
-        return read_ptau(path)
-    except FormatError:
-        new_powers_of_tau(power, path, progress)
-        return read_ptau(path)
+    new_powers_of_tau(power, path, progress)
+    return read_ptau(path)
 
 
 def _make(

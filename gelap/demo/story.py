@@ -13,7 +13,7 @@ from eth_account.signers.local import LocalAccount
 from web3 import Web3
 from web3.types import RPCEndpoint
 
-from chain.deploy import SpendKey, deploy_pool, deploy_token, deploy_verifier
+from chain.deploy import deploy_token, deploy_with_keys
 from chain.pool import Pool
 from chain.proving import INSERT_CIRCUIT, SPEND_CIRCUIT
 from chain.rpc import connect
@@ -26,9 +26,9 @@ from gelap.servers import private_anvil, private_redis
 from proto.client import ProofResult
 from protocol.keys import new_mnemonic
 from prover.formats.proof import Proof, write_proof, write_public
-from prover.formats.verification_key import read_verification_key
-from prover.keys import Manifest, ensure_keys
+from prover.keys import Manifest, ensure_keys, known_circuits
 from prover.progress import on_terminal
+from prover.statements import registry
 from wallet.proving import RemoteProver
 from wallet.wallet import Settled, Wallet
 
@@ -120,7 +120,9 @@ class Story:
 
     def _make_keys(self) -> Manifest:
         with self._step("development proving keys") as step, on_terminal("development keys") as progress:
-            manifest = ensure_keys(self._options.key_directory, [SPEND_CIRCUIT, INSERT_CIRCUIT], progress)
+            # Keys of further circuits that are there are served and deployed too, and must fit.
+            names = dict.fromkeys([*registry.BASIC, *known_circuits(self._options.key_directory)])
+            manifest = ensure_keys(self._options.key_directory, list(names), progress)
             step.detail = "locally made powers of tau: for development only"
         return manifest
 
@@ -136,14 +138,8 @@ class Story:
 
     def _deploy(self, w3: Web3, operator: LocalAccount, manifest: Manifest, payer: LocalAccount) -> tuple[str, Token]:
         with self._step("token, verifier and pool are deployed") as step:
-            keys = {
-                name: read_verification_key(_verification_key_file(manifest, name)).to_bytes()
-                for name in (SPEND_CIRCUIT, INSERT_CIRCUIT)
-            }
             token = deploy_token(w3, operator)
-            verifier = deploy_verifier(w3, operator, list(keys.values()))
-            table = [SpendKey(2, 2, keys[SPEND_CIRCUIT])]
-            pool = deploy_pool(w3, operator, verifier.address, keys[INSERT_CIRCUIT], table)
+            verifier, pool = deploy_with_keys(w3, operator, manifest.vkeys())
             Token(w3, token.address, operator).mint(payer.address, DEPOSIT * UNIT)
             step.gas = sum(deployed.receipt.gas_used for deployed in (token, verifier, pool))
         self._report.contracts = {"token": token.address, "verifier": verifier.address, "pool": pool.address}
@@ -261,12 +257,6 @@ class Sequencer:
 def _anvil_account(index: int) -> LocalAccount:
     EvmAccount.enable_unaudited_hdwallet_features()
     return EvmAccount.from_mnemonic(_ANVIL_MNEMONIC, account_path=f"m/44'/60'/0'/0/{index}")
-
-
-def _verification_key_file(manifest: Manifest, name: str) -> Path:
-    entry = manifest.find(name)
-    assert entry is not None  # just made
-    return manifest.directory / entry.verification_key
 
 
 def _whole(amount: int) -> int:

@@ -1,6 +1,7 @@
 """`gelap up`."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -30,6 +31,10 @@ def up(
     ] = None,
     redis_url: Annotated[
         str | None, typer.Option(envvar="GELAP_REDIS_URL", help="Use this Redis instead of a private one.")
+    ] = None,
+    circuits: Annotated[
+        list[str] | None,
+        typer.Option("--circuit", help="Make development keys of this circuit too, if there are none; repeatable."),
     ] = None,
     workers: Annotated[int, typer.Option(min=1, max=64, help="How many workers.")] = 1,
     address: Annotated[
@@ -64,7 +69,7 @@ def up(
 
     try:
         keys = (key_dir or Settings().keys).expanduser()
-        _ensure_keys(keys)
+        _ensure_keys(keys, circuits or [])
         run(
             UpOptions(keys, data_dir, redis_url, address, http_address, metrics_address, workers),
             tell,
@@ -80,16 +85,22 @@ def up(
         raise typer.Exit(130) from None
 
 
-def _ensure_keys(directory: Path) -> None:
-    """Make development keys where there are none. Those that are there are used as they are: a ceremony's, perhaps."""
-    if (directory / "manifest.json").exists():
+def _ensure_keys(directory: Path, asked: Sequence[str]) -> None:
+    """Make development keys of what is asked for, or in a new folder of what a pool cannot do without, where there are
+    none. Those that are there are used as they are: a ceremony's, perhaps.
+    """
+    new = not (directory / "manifest.json").exists()
+    if not new and not asked:
         return
-    from prover.keys import ensure_keys
+    from prover.keys import ensure_keys, read_manifest
     from prover.progress import on_terminal
     from prover.statements import registry
 
-    with on_terminal("development keys") as progress:
-        ensure_keys(directory, registry.names(), progress)
+    names = dict.fromkeys([*(registry.BASIC if new else ()), *map(registry.resolve, asked)])
+    missing = [name for name in names if new or read_manifest(directory).find(name) is None]
+    if missing:
+        with on_terminal("development keys") as progress:
+            ensure_keys(directory, missing, progress)
 
 
 def _summary(running: "Running") -> str:
