@@ -73,16 +73,17 @@ class Pool:
         pool_abi, token_abi = artifact("GelapShieldedAccount")["abi"], artifact("TestToken")["abi"]
         verifier_abi = artifact("Groth16Verifier")["abi"]
         self._contract = w3.eth.contract(address=self.address, abi=pool_abi)
-        self._sender = Sender(w3, account, RevertDecoder([token_abi, verifier_abi, pool_abi]))
         self._arities: set[tuple[int, int]] | None = None
         with rpc_errors():
             self.chain_id: int = w3.eth.chain_id
+            reverts = RevertDecoder([token_abi, verifier_abi, pool_abi])
+            self._sender = Sender(w3, account, reverts, chain_id=self.chain_id)
             if not w3.eth.get_code(self.address):
                 raise ChainError(f"there is no contract at {self.address} on chain {self.chain_id}: check the address")
 
     def token(self, address: str) -> Token:
         """The ERC-20 token at `address`, for the same account."""
-        return Token(self.w3, address, self.account)
+        return Token(self.w3, address, self.account, self.chain_id)
 
     # Transactions
 

@@ -17,6 +17,10 @@ from chain.reverts import RevertDecoder
 from chain.rpc import rpc_errors
 
 GAS_MARGIN_PERCENT = 20
+LARGEST_TIP = 50 * 10**9
+"""The most that is offered to a block's proposer, in wei for a unit of gas: the node names that price, and a false one
+could have the account's ether given away. The rest of the price is the block's own base fee, which no node can raise.
+"""
 
 Block = BlockIdentifier | int
 
@@ -35,8 +39,17 @@ class Receipt:
 class Sender:
     """Sends transactions of one account; `account` None makes a client that can only read."""
 
-    def __init__(self, w3: Web3, account: LocalAccount | None, reverts: RevertDecoder, timeout: float = 120.0) -> None:
+    def __init__(
+        self,
+        w3: Web3,
+        account: LocalAccount | None,
+        reverts: RevertDecoder,
+        timeout: float = 120.0,
+        chain_id: int | None = None,
+    ) -> None:
+        """Transactions are signed for the chain `chain_id`, or, when None, for the one the node is on at the first."""
         self._w3 = w3
+        self._chain_id = chain_id
         self._account = account
         self._reverts = reverts
         self._timeout = timeout
@@ -106,10 +119,12 @@ class Sender:
     def _complete(self, call: TxParams, payer: ChecksumAddress) -> dict[str, Any]:
         """Add chain, nonce and fees (EIP-1559: twice the base fee leaves room for six full blocks)."""
         base_fee = self._w3.eth.get_block("latest")["baseFeePerGas"]
-        tip = self._w3.eth.max_priority_fee
+        tip = min(self._w3.eth.max_priority_fee, LARGEST_TIP)
+        if self._chain_id is None:
+            self._chain_id = self._w3.eth.chain_id
         filled: dict[str, Any] = {key: value for key, value in call.items() if key != "from"}
         return filled | {
-            "chainId": self._w3.eth.chain_id,
+            "chainId": self._chain_id,
             "nonce": self._w3.eth.get_transaction_count(payer, "pending"),
             "maxPriorityFeePerGas": tip,
             "maxFeePerGas": 2 * base_fee + tip,
