@@ -12,10 +12,11 @@ from itertools import groupby
 from eth_utils import to_checksum_address
 
 from chain.events import AccountUpdated, CommitmentQueued, NullifierUsed, Origin, PoolEvent
-from chain.tree import Batch, PoolTree
+from chain.tree import PoolTree
 from protocol.keys import FullViewingKey
 from protocol.memo import MemoOpener, Opened, SentRecord
 from protocol.note import Note
+from wallet.notes import NoteManager
 from wallet.store import HistoryEntry, Store, StoredNote, token_text
 
 ADDRESS_GAP = 20
@@ -63,6 +64,7 @@ class Scanner:
     def __init__(self, keys: FullViewingKey, store: Store, open_memos: OpenMemos = open_memos) -> None:
         self._keys = keys
         self._store = store
+        self._notes = NoteManager(keys, store)
         self._open_memos = open_memos
         self._owners: dict[int, int] = {}
 
@@ -81,12 +83,6 @@ class Scanner:
         for _, group in groupby(events, key=lambda event: event.origin.transaction_hash):
             self._apply_transaction(tree, list(group), opened)
 
-    def nullifying_key(self, stored: StoredNote) -> int:
-        """The key that nullifies this note."""
-        if stored.address_index is None:
-            return self._keys.nullifying_key_for_note(stored.note.blinding)
-        return self._keys.nullifying_key_for_address(stored.address_index)
-
     def _apply_transaction(self, tree: PoolTree, events: Sequence[PoolEvent], opened: Mapping[int, Opened]) -> None:
         spent: list[StoredNote] = []
         found: list[_Found] = []
@@ -94,29 +90,21 @@ class Scanner:
             batch = tree.apply(event)
             if batch is not None and isinstance(event, AccountUpdated):
                 self._store.add_batch(batch, event.root)
-                self._place(batch)
+                self._notes.place(batch)
             elif isinstance(event, CommitmentQueued):
                 self._store.add_commitment(event.position, event.commitment)
                 memo = opened.get(event.position)
                 note = None if memo is None else self._recognise(event, memo)
                 if note is not None:
-                    self._store.add_note(note.stored)
+                    self._notes.add(note.stored)
                     found.append(note)
             elif isinstance(event, NullifierUsed):
-                stored = self._store.spend_note(event.nullifier, event.origin.transaction_hash)
+                stored = self._notes.mark_spent(event.nullifier, event.origin.transaction_hash)
                 if stored is not None:
-                    self._store.release([event.nullifier])
-                    self._store.forget_payments_of(event.nullifier)
                     spent.append(stored)
         if spent:
             self._record_spend(events[0].origin, spent, found)
         self._record_receipts(found, spending=bool(spent))
-
-    def _place(self, batch: Batch) -> None:
-        for stored in self._store.notes_between(batch.first_position, batch.count):
-            leaf_index = batch.start_index + stored.position - batch.first_position
-            nullifier = stored.note.nullifier(self.nullifying_key(stored), leaf_index)
-            self._store.place_note(stored.position, leaf_index, nullifier)
 
     def _recognise(self, event: CommitmentQueued, opened: Opened) -> _Found | None:
         own = self._keys.owner(self._keys.nullifying_key_for_note(opened.blinding))

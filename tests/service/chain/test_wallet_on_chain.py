@@ -78,7 +78,7 @@ def test_the_prover_is_asked_for_the_statement_that_is_sent(alice: Wallet, prove
     assert public[:5] == [call.root, *call.nullifiers, *call.commitments]
     assert [inputs["root"], *inputs["nullifier"], *inputs["commitment"]] == public[:5]
     real = inputs["inAmount"].index(100)
-    leaf = alice._loaded_tree().commitment(0)
+    leaf = alice._follower.tree.commitment(0)
     assert root_from_path(leaf, inputs["inLeafIndex"][real], inputs["inPath"][real]) == pool.merkle_root()
     assert all(pool.nullifier_used(nullifier) for nullifier in call.nullifiers)
 

@@ -10,6 +10,7 @@ from chain.events import AccountUpdated, CommitmentQueued, NullifierUsed, Origin
 from chain.tree import PoolTree
 from protocol.keys import Account
 from protocol.memo import encrypt
+from wallet.notes import NoteManager
 from wallet.scanner import Scanner
 from wallet.spend import Output, PreparedSpend
 from wallet.store import Store
@@ -88,6 +89,7 @@ class Scan:
     def __init__(self, keys: Account, store: Store) -> None:
         self.store = store
         self.tree = PoolTree()
+        self.notes = NoteManager(keys, store)
         self.scanner = Scanner(keys, store)
 
     def take(self, events: list[PoolEvent]) -> None:

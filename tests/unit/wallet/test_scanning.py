@@ -25,9 +25,7 @@ TERMS = Terms(chain_id=31337, pool="0x9fE46736679d2D9a65F0992F2272dE9f3c7fa6e0",
 def spend_all(account: Account, scan, first: Output, record: SentRecord, public_amount: int = 0) -> PreparedSpend:
     notes = scan.store.unspent(TEXT)
     spent = [
-        SpentNote(
-            stored.note, scan.scanner.nullifying_key(stored), stored.leaf_index, scan.tree.path(stored.leaf_index)
-        )
+        SpentNote(stored.note, scan.notes.nullifying_key(stored), stored.leaf_index, scan.tree.path(stored.leaf_index))
         for stored in notes
     ]
     return build_spend(account, TERMS, scan.tree.root, spent, first, record, public_amount)
