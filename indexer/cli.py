@@ -4,7 +4,7 @@ import asyncio
 import json
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -17,6 +17,8 @@ DatabaseUrl = Annotated[
     str | None,
     typer.Option(envvar="GELAP_DATABASE_URL", help="PostgreSQL or SQLite; default: an SQLite file in the cache."),
 ]
+# Options that describe one chain; with --config they are in the file.
+_ONE_CHAIN = ("rpc_url", "pool", "chain_id", "from_block", "confirmations", "poll", "max_window")
 ChainId = Annotated[
     int | None, typer.Option(envvar="GELAP_CHAIN_ID", help="The chain's id; default: what the endpoints say.")
 ]
@@ -24,6 +26,11 @@ ChainId = Annotated[
 
 @app.command()
 def run(
+    context: typer.Context,
+    config: Annotated[
+        Path | None,
+        typer.Option(envvar="GELAP_INDEXER_CONFIG", help="A TOML file with one chain or several, and these options."),
+    ] = None,
     rpc_url: Annotated[
         list[str] | None,
         typer.Option(
@@ -61,74 +68,117 @@ def run(
         ),
     ] = None,
     rate: Annotated[
-        float, typer.Option(envvar="GELAP_INDEXER_RATE", min=0, help="Requests a second of one address; 0: any.")
-    ] = 50.0,
-    burst: Annotated[int, typer.Option(envvar="GELAP_INDEXER_BURST", min=1, help="Its requests at once.")] = 200,
-    follow: Annotated[bool, typer.Option("--follow/--no-follow", help="Follow the chain, or only serve.")] = True,
-    api: Annotated[bool, typer.Option("--api/--no-api", help="Serve the API, or only follow the chain.")] = True,
+        float | None,
+        typer.Option(envvar="GELAP_INDEXER_RATE", min=0, help="Requests a second of one address (default 50); 0: any."),
+    ] = None,
+    burst: Annotated[
+        int | None, typer.Option(envvar="GELAP_INDEXER_BURST", min=1, help="Its requests at once (default 200).")
+    ] = None,
+    follow: Annotated[bool, typer.Option("--follow/--no-follow", help="Follow the chains, or only serve.")] = True,
+    api: Annotated[bool, typer.Option("--api/--no-api", help="Serve the API, or only follow the chains.")] = True,
     log_level: Annotated[
         LogLevel, typer.Option(envvar="GELAP_LOG_LEVEL", help="The least severe lines to log.")
     ] = LogLevel.INFO,
 ) -> None:
-    """Follow the pool and serve its events until SIGTERM or Ctrl-C; then finish the page in hand and exit 0.
+    """Follow pools and serve their events until SIGTERM or Ctrl-C; then finish the page in hand and exit 0.
 
-    Exits 1 when events and contract disagree on every endpoint, and 2 when the configuration cannot be used.
+    One pool comes from options or variables, several from a file (--config), which options given here go before.
+    Exits 1 when the events and the contract of a chain disagreed on every endpoint, once no other chain is followed
+    any more, and 2 when the configuration cannot be used.
     """
-    from indexer.errors import HaltError, IndexerError, SettingsError
-    from indexer.follower import Pace
-    from indexer.service import IndexerConfig
+    from indexer.config import ChainConfig, IndexerConfig, parse_address, read_config
+    from indexer.errors import IndexerError, SettingsError
     from indexer.service import run as run_service
 
     settings = Settings()
     configure_logs(log_level)
     try:
-        config = IndexerConfig(
-            database_url=database_url or _default_database(settings),
-            database_read_url=database_read_url,
-            rpc_urls=tuple(rpc_url or ()),
-            pool=_address(pool) if pool else None,
-            chain_id=chain_id,
-            first_block=from_block,
-            pace=Pace(confirmations, poll),
-            max_window=max_window,
-            address=address or settings.indexer_address,
-            metrics_address=metrics_address or None,
-            rate=rate,
-            burst=burst,
-            follow=follow,
-            serve=api,
-        )
-        asyncio.run(run_service(config))
+        found: dict[str, Any] = {}
+        if config is not None:
+            _refuse_chain_options(context)
+            file = read_config(config)
+            found, chains = file.options, file.chains
+        elif pool is None:
+            chains = ()
+        else:
+            chains = (
+                ChainConfig(
+                    name=None,
+                    chain_id=chain_id,
+                    pool=parse_address(pool, "GELAP_POOL"),
+                    first_block=from_block,
+                    rpc_urls=tuple(rpc_url or ()),
+                    confirmations=confirmations,
+                    max_window=max_window,
+                    poll=poll,
+                ),
+            )
+        given = {
+            "database_url": database_url,
+            "database_read_url": database_read_url,
+            "address": address,
+            "metrics_address": metrics_address or None,
+            "rate": rate,
+            "burst": burst,
+        }
+        found |= {name: value for name, value in given.items() if value is not None}
+        found.setdefault("database_url", settings.database_url or _default_database(settings))
+        found.setdefault("address", settings.indexer_address)
+        asyncio.run(run_service(IndexerConfig(chains=chains, chain_id=chain_id, follow=follow, serve=api, **found)))
     except IndexerError as error:
         typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(1 if isinstance(error, HaltError) else 2 if isinstance(error, SettingsError) else 1) from None
+        raise typer.Exit(2 if isinstance(error, SettingsError) else 1) from None
+
+
+def _refuse_chain_options(context: typer.Context) -> None:
+    """Raises SettingsError for an option about one chain beside a file; variables of other commands are no reason."""
+    from indexer.errors import SettingsError
+
+    for name in _ONE_CHAIN:
+        source = context.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE":
+            raise SettingsError(
+                f"--{name.replace('_', '-')} is in the file that --config names, for each chain: drop it"
+            )
 
 
 @app.command()
 def status(
     database_url: DatabaseUrl = None,
-    chain_id: ChainId = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    chain_id: Annotated[
+        int | None, typer.Option(envvar="GELAP_CHAIN_ID", help="One chain only; default: all that are there.")
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object; an array of them when there are several chains.")
+    ] = False,
 ) -> None:
-    """Show how far the pool is indexed, from the database; exit 1 when there is nothing yet."""
+    """Show how far each pool is indexed, from the database; exit 1 when there is nothing yet."""
     from indexer.api import answers
     from indexer.database import read_engine, require_current
-    from indexer.errors import IndexerError, SettingsError
+    from indexer.errors import IndexerError, SettingsError, StoreError
     from indexer.reader import Reader, pools_of
-    from indexer.service import only_chain
 
     try:
         url = database_url or _default_database(Settings(), must_exist=True)
         engine = read_engine(url)
         require_current(engine)
-        summary = Reader(engine, only_chain(pools_of(engine)) if chain_id is None else chain_id).summary()
+        chains = [found for found, _ in pools_of(engine)] if chain_id is None else [chain_id]
+        if not chains:
+            raise StoreError("the database holds no pool yet: run `gelap indexer run` first")
+        documents = [answers.status(Reader(engine, each).summary(), version("gelap")) for each in chains]
     except IndexerError as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(2 if isinstance(error, SettingsError) else 1) from None
-    document = answers.status(summary, version("gelap"))
     if as_json:
-        typer.echo(json.dumps(document, indent=2))
+        typer.echo(json.dumps(documents[0] if len(documents) == 1 else documents, indent=2))
         return
+    for number, document in enumerate(documents):
+        if number:
+            typer.echo("")
+        _print_status(document)
+
+
+def _print_status(document: dict[str, Any]) -> None:
     tip = document["tip"]
     rows = {
         "pool": f"{document['pool']} on chain {document['chain_id']}",
@@ -155,15 +205,3 @@ def _default_database(settings: Settings, must_exist: bool = False) -> str:
         raise StoreError(f"there is no database at {path}: run `gelap indexer run`, or set GELAP_DATABASE_URL")
     path.parent.mkdir(parents=True, exist_ok=True)
     return sqlite_url(path)
-
-
-def _address(text: str) -> bytes:
-    from indexer.errors import SettingsError
-
-    try:
-        address = bytes.fromhex(text.removeprefix("0x"))
-    except ValueError:
-        address = b""
-    if len(address) != 20:
-        raise SettingsError("GELAP_POOL is an address: 0x and 40 hexadecimal digits")
-    return address

@@ -63,13 +63,15 @@ class ChainConfig:
 
 @dataclass(frozen=True)
 class IndexerConfig:
-    """`chains` are followed if `follow`, and served if `serve`; without any, all that the database holds are served.
+    """`chains` are followed if `follow`, and served if `serve`.
 
+    A process that only serves needs none: then it serves all that the database holds, or `chain_id` only.
     `database_read_url` is a replica's, or None for the same database. Addresses are host:port.
     """
 
     database_url: str = field(repr=False)
     chains: tuple[ChainConfig, ...] = ()
+    chain_id: int | None = None
     database_read_url: str | None = field(default=None, repr=False)
     address: str = "127.0.0.1:8090"
     metrics_address: str | None = None

@@ -15,8 +15,10 @@ import structlog
 from chain.errors import MismatchError, RpcError
 from chain.stream.records import BlockId
 from indexer import metrics
+from indexer.chains import preset_of
 from indexer.contract import check_contract, require_code
 from indexer.errors import EndpointsError, HaltError, StoreError, WriterError
+from indexer.health import Health, Phase
 from indexer.pages import read_pages
 from indexer.rpc import Endpoint, Endpoints
 from indexer.state import Changes, PoolHistory
@@ -41,7 +43,10 @@ class Pace:
 
 
 class Follower:
-    """Not for use by several threads. `on_tip` is called with each new tip after it was written."""
+    """Not for use by several threads. `on_tip` is called with each new tip after it was written.
+
+    `name` is the chain's, for metrics, logs and `health`; None for that of its preset.
+    """
 
     def __init__(
         self,
@@ -50,12 +55,17 @@ class Follower:
         address: bytes,
         pace: Pace | None = None,
         on_tip: Callable[[BlockId], None] = lambda tip: None,
+        name: str | None = None,
+        health: Health | None = None,
     ) -> None:
+        self.name = name or preset_of(store.chain_id).name
         self._store = store
         self._endpoints = endpoints
         self._address = "0x" + address.hex()
         self._pace = pace or Pace()
         self._on_tip = on_tip
+        self._health = health or Health()
+        self._log = log.bind(chain=self.name)
         self._stopping = threading.Event()
         self._code_seen = False
         self._head = -1
@@ -74,20 +84,24 @@ class Follower:
             try:
                 self.round()
                 mismatches, pause = 0, self._pace.poll
+                self._health.set(self.name, Phase.FOLLOWING)
             except MismatchError as error:
                 mismatches += 1
-                metrics.MISMATCHES.inc()
-                log.error("events and contract disagree", attempt=mismatches, reason=str(error))
+                metrics.MISMATCHES.labels(self.name).inc()
+                self._log.error("events and contract disagree", attempt=mismatches, reason=str(error))
                 if mismatches >= MISMATCHES_TO_HALT:
                     raise HaltError(f"halted, and wrote nothing of it: {error}") from error
+                self._health.set(self.name, Phase.WAITING, str(error))
                 pause = min(max(1.0, self._pace.poll), LONGEST_PAUSE)
             except EndpointsError as error:
-                log.error("waiting for an endpoint", reason=str(error))
+                self._log.error("waiting for an endpoint", reason=str(error))
+                self._health.set(self.name, Phase.WAITING, str(error))
                 pause = min(max(1.0, 2 * pause), LONGEST_PAUSE)
             except WriterError:
                 raise
             except StoreError as error:
-                log.error("waiting for the database", reason=str(error))
+                self._log.error("waiting for the database", reason=str(error))
+                self._health.set(self.name, Phase.WAITING, str(error))
                 pause = min(max(1.0, 2 * pause), LONGEST_PAUSE)
             self._stopping.wait(pause)
 
@@ -99,7 +113,7 @@ class Follower:
             # A page that was refused may have moved the tree in memory already.
             self._history = None
             raise
-        metrics.LAST_ROUND.set_to_current_time()
+        metrics.LAST_ROUND.labels(self.name).set_to_current_time()
 
     def _follow(self, endpoint: Endpoint) -> None:
         if self._history is None:
@@ -113,7 +127,9 @@ class Follower:
             head = endpoint.number("eth_blockNumber")
             self._watch_head(endpoint, head)
             target = head - self._pace.confirmations
-            metrics.LAG.set(max(0, target - (self._tip.number if self._tip else self._store.first_block - 1)))
+            metrics.LAG.labels(self.name).set(
+                max(0, target - (self._tip.number if self._tip else self._store.first_block - 1))
+            )
             base = self._common_block(endpoint, head)
             if base == self._tip:
                 self._read_on(endpoint, target)
@@ -130,7 +146,7 @@ class Follower:
         elif now - self._head_since > STALL_SECONDS:
             self._head_since = now
             self._endpoints.rest(endpoint, STALL_SECONDS / 2)
-        metrics.HEAD.set(head)
+        metrics.HEAD.labels(self.name).set(head)
 
     def _common_block(self, endpoint: Endpoint, head: int) -> BlockId | None:
         """The newest journaled block that the endpoint's chain still has; None for before the first.
@@ -174,18 +190,18 @@ class Follower:
         first = self._store.first_block if base is None else base.number + 1
         if first > target:
             return
-        log.warning("blocks were replaced", after=base.number if base else None, tip=self._tip.number)
+        self._log.warning("blocks were replaced", after=base.number if base else None, tip=self._tip.number)
         self._history = self._store.history_at(base)
         changes = [self._history.follow(page) for page in read_pages(endpoint, self._address, first, target)]
         check_contract(endpoint, self._address, target, self._history)
         replaced = self._tip.number - (first - 1)
         self._write(changes, base)
-        metrics.REORGS.inc()
-        metrics.REORG_BLOCKS.observe(replaced)
-        log.warning("followed a reorganisation", replaced_blocks=replaced, tip=target)
+        metrics.REORGS.labels(self.name).inc()
+        metrics.REORG_BLOCKS.labels(self.name).observe(replaced)
+        self._log.warning("followed a reorganisation", replaced_blocks=replaced, tip=target)
 
     def _write(self, changes: list[Changes], onto: BlockId | None) -> None:
-        with metrics.WRITE_SECONDS.time():
+        with metrics.WRITE_SECONDS.labels(self.name).time():
             self._store.write(changes, onto, self._tip)
         self._tip = changes[-1].tip
         for each in changes:
@@ -195,17 +211,17 @@ class Follower:
                 ("withdrawal", each.withdrawals),
                 ("batch", each.batches),
             ):
-                metrics.EVENTS.labels(kind).inc(len(events))
+                metrics.EVENTS.labels(self.name, kind).inc(len(events))
         self._show()
         self._on_tip(self._tip)
 
     def _show(self) -> None:
         assert self._history is not None
         if self._tip is not None:
-            metrics.TIP.set(self._tip.number)
-            metrics.TIP_TIME.set(self._tip.timestamp)
-            metrics.LAG.set(max(0, self._head - self._pace.confirmations - self._tip.number))
-        metrics.COMMITMENTS.set(self._history.counters.queued)
-        metrics.PENDING.set(self._history.pending_count)
-        metrics.LEAVES.set(self._history.next_leaf_index)
-        metrics.CAPACITY_RATIO.set(self._history.next_leaf_index / CAPACITY)
+            metrics.TIP.labels(self.name).set(self._tip.number)
+            metrics.TIP_TIME.labels(self.name).set(self._tip.timestamp)
+            metrics.LAG.labels(self.name).set(max(0, self._head - self._pace.confirmations - self._tip.number))
+        metrics.COMMITMENTS.labels(self.name).set(self._history.counters.queued)
+        metrics.PENDING.labels(self.name).set(self._history.pending_count)
+        metrics.LEAVES.labels(self.name).set(self._history.next_leaf_index)
+        metrics.CAPACITY_RATIO.labels(self.name).set(self._history.next_leaf_index / CAPACITY)

@@ -13,17 +13,19 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from bench.errors import BenchError
-from bench.index.chain import RefusalError, SyntheticChain, busy_chain
+from bench.index.chain import Block, RefusalError, SyntheticChain, busy_chain
 
 START_TIMEOUT = 120.0
 
 
 class Recording:
-    """Answers requests about a chain with bytes."""
+    """Answers requests about a chain with bytes; blocks may be added to it and replaced meanwhile."""
 
     def __init__(self, chain: SyntheticChain) -> None:
         self.chain = chain
-        self._logs = [",".join(json.dumps(entry, separators=(",", ":")) for entry in b.logs) for b in chain.blocks]
+        self._logs: dict[str, str] = {}
+        for block in chain.blocks:
+            self._logs_of(block)
 
     def answer(self, body: bytes) -> bytes:
         question = json.loads(body)
@@ -31,13 +33,19 @@ class Recording:
         try:
             if question["method"] == "eth_getLogs":
                 first, last = (int(question["params"][0][name], 16) for name in ("fromBlock", "toBlock"))
-                self.chain.logged(first, last)
-                logs = ",".join(filter(None, self._logs[first : last + 1]))
+                logs = ",".join(filter(None, map(self._logs_of, self.chain.logged(first, last))))
                 return f'{head}"result":[{logs}]}}'.encode()
             result = self.chain.answer(question["method"], question["params"])
             return f'{head}"result":{json.dumps(result)}}}'.encode()
         except RefusalError as error:
             return f'{head}"error":{{"code":-32005,"message":{json.dumps(str(error))}}}}}'.encode()
+
+    def _logs_of(self, block: Block) -> str:
+        found = self._logs.get(block.hash)
+        if found is None:
+            found = ",".join(json.dumps(entry, separators=(",", ":")) for entry in block.logs)
+            self._logs[block.hash] = found
+        return found
 
 
 @contextmanager

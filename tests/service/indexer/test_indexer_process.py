@@ -100,7 +100,7 @@ def test_a_killed_indexer_goes_on_where_it_was_and_stops_when_told(
             float(line.split()[1]) for line in metrics.splitlines() if 'kind="commitment"' in line and "total" in line
         )
         assert written == commitments - half
-        assert f"gelap_indexer_tip_block {float(head)}" in metrics
+        assert f'gelap_indexer_tip_block{{chain="local"}} {float(head)}' in metrics
         command = [sys.executable, "-m", "gelap.cli", "indexer", "status", "--json"]
         told = subprocess.run(
             command, env=os.environ | {"GELAP_DATABASE_URL": database}, capture_output=True, check=True, timeout=60
