@@ -1,0 +1,134 @@
+"""The sums that must agree everywhere, each from its own source."""
+
+import time
+from collections import Counter
+from collections.abc import Iterable
+
+from chain.events import TOPIC_NULLIFIER, TOPIC_QUEUED, TOPIC_UPDATED, TOPIC_WITHDRAW
+from protocol.merkle import DEPTH, ZEROS
+from protocol.poseidon import poseidon
+from tests.e2e.world.model import Entry
+from tests.e2e.world.people import Person
+from tests.e2e.world.setting import WAIT_SECONDS, World
+from wallet.store import HistoryEntry
+from wallet.wallet import Wallet
+
+PAGE = 1000
+
+
+def everything_agrees(world: World) -> None:
+    """Move all that waits into the tree, then compare everybody's view."""
+    world.look()
+    world.flush()
+    wait_for_indexer(world)
+    public_sums(world)
+    counts(world)
+    rebuilt_tree(world)
+    for person in world.people:
+        wallet_agrees(world, person.name, person.wallet)
+
+
+def public_sums(world: World) -> None:
+    """Balances of token contracts: the pool's, the relayer's fees, what was paid out, what is left to payers."""
+    for token in world.tokens:
+        assert token.balance_of(world.where.pool) == world.model.in_pool(token.address), token.address
+    expected = world.model.public_balances()
+    for (holder, address), amount in expected.items():
+        (token,) = [each for each in world.tokens if each.address == address]
+        assert token.balance_of(holder) == amount, f"{holder} should have {amount} of {address}"
+
+
+def counts(world: World) -> None:
+    """Events in the chain's own logs = the indexer's rows = the model; and the root and leaves are the contract's."""
+    status, expected = world.indexer("/v1/status"), world.model.counts()
+    logs = world.w3.eth.get_logs({"address": world.direct.address, "fromBlock": 0, "toBlock": "latest"})
+    seen = Counter(bytes(log["topics"][0]) for log in logs)
+    on_chain = {
+        "commitments": seen[TOPIC_QUEUED],
+        "nullifiers": seen[TOPIC_NULLIFIER],
+        "withdrawals": seen[TOPIC_WITHDRAW],
+    }
+    assert on_chain == expected
+    assert {name: status[name] for name in expected} == expected
+    assert status["batches"] == seen[TOPIC_UPDATED]
+    contract = world.direct
+    assert status["next_leaf_index"] == contract.next_leaf_index() == 64 * seen[TOPIC_UPDATED]
+    assert status["pending"] == contract.pending_count() == 0
+    assert int(status["root"], 16) == contract.merkle_root()
+
+
+def rebuilt_tree(world: World) -> None:
+    """A tree of the indexer's leaves, hashed here node by node, has the contract's root."""
+    leaves: dict[int, int] = {}
+    positions = []
+    following = 0
+    while following is not None:
+        page = world.indexer("/v1/leaves", **{"from": str(following), "limit": str(PAGE)})
+        for leaf in page["leaves"]:
+            leaves[leaf["leaf_index"]] = int(leaf["commitment"], 16)
+            positions.append(leaf["position"])
+        following = page["next"] if page["leaves"] and page["next"] < page["next_leaf_index"] else None
+    assert positions == list(range(world.model.counts()["commitments"]))
+    assert plain_root(leaves) == world.direct.merkle_root()
+
+
+def plain_root(leaves: dict[int, int]) -> int:
+    """The root of a tree with these leaves, everything else empty."""
+    nodes = leaves
+    for level in range(DEPTH):
+        nodes = {
+            parent: poseidon([nodes.get(2 * parent, ZEROS[level]), nodes.get(2 * parent + 1, ZEROS[level])])
+            for parent in {index >> 1 for index in nodes}
+        }
+    return nodes.get(0, ZEROS[DEPTH])
+
+
+def wallet_agrees(world: World, name: str, wallet: Wallet) -> None:
+    """A wallet's balances, notes, root and history are the model's, and its history adds up to its balance."""
+    wallet.sync()
+    assert wallet.root == world.direct.merkle_root(), name
+    entries = [_entry(name, found) for found in wallet.history()]
+    assert Counter(entries) == world.model.history(name)
+    for token in world.tokens:
+        address = token.address
+        expected, found = world.model.balance(name, address), wallet.balance(address)
+        assert (found.total, found.pending) == (expected, 0), f"{name}: {found} of {address}, the model {expected}"
+        unspent = [note for note in wallet.notes() if note.spent_transaction is None]
+        assert sum(note.note.amount for note in unspent if note.note.token == int(address, 16)) == expected
+        assert sum(entry.change for entry in entries if entry.token == address) == expected
+
+
+def commands_agree(world: World, person: Person, name: str) -> None:
+    """The same as `gelap wallet balance` and `history` tell it."""
+    told = person.command("balance")["result"]["tokens"]
+    history = person.command("history")["result"]["history"]
+    for token in world.tokens:
+        total = int(told.get(token.address, {"total": "0"})["total"])
+        assert total == world.model.balance(name, token.address)
+    found = Counter(
+        Entry(name, row["kind"], row["token"], int(row["amount"]), int(row["fee"]), row["counterparty"], row["text"])
+        for row in history
+    )
+    assert found == world.model.history(name)
+
+
+def wait_for_indexer(world: World) -> None:
+    """Until it has read the newest block, whose hash it must know."""
+    deadline = time.monotonic() + WAIT_SECONDS
+    while True:
+        head = world.w3.eth.get_block("latest")
+        tip = world.indexer("/v1/status")["tip"]
+        if tip and (tip["number"], tip["hash"]) == (head["number"], head["hash"].to_0x_hex()):
+            return
+        world.look()
+        assert time.monotonic() < deadline, f"the indexer is at {tip}, the chain at {head['number']}"
+        time.sleep(0.05)
+
+
+def addresses_known(people: Iterable[Person]) -> None:
+    for person in people:
+        assert [address for address, _ in person.wallet.addresses()] == person.issued
+
+
+def _entry(name: str, found: HistoryEntry) -> Entry:
+    return Entry(name, found.kind, found.token, found.amount, found.fee, found.counterparty, found.text)

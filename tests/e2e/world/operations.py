@@ -1,0 +1,344 @@
+"""What people do: each operation acts through a wallet, then writes into the model what must have come of it."""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from eth_account import Account as EvmAccount
+from hexbytes import HexBytes
+
+from chain.errors import NotMinedError, RelayerError, RpcError
+from chain.pool import NOBODY
+from tests.e2e.world.model import Entry
+from tests.e2e.world.people import Person
+from tests.e2e.world.plan import Step
+from tests.e2e.world.setting import UNIT, World
+from wallet.errors import ConsolidationError, InsufficientFundsError, NotSpendableYetError
+from wallet.exit_codes import ending_of
+from wallet.spend import PreparedSpend
+from wallet.store import StoredNote
+
+TEXTS = ("", "for lunch", "[bold]rent[/]", "grüße ✓", "a" * 106)
+
+
+@dataclass(frozen=True)
+class Payment:
+    """A payment to make: what the model expects of it, given the fee, and how to ask a wallet and a command for it."""
+
+    token: str
+    kind: str
+    entries: Callable[[int], list[Entry]]
+    moved: Callable[[int], dict[tuple[str, str], int]]
+    prepare: Callable[..., PreparedSpend]
+    command: tuple[str, ...]
+
+
+class Operations:
+    """Runs steps. Every operation first checks that its actor's wallet and the model agree on all balances."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def run(self, step: Step) -> str:
+        """Do it; returns what was done in words. AssertionError when anything is not as it must be."""
+        person = self._world.people[step.actor]
+        by = " by command" if step.by_command else ""
+        words = self._kinds()[step.kind](person, step, step.rng())
+        self.agree(person)
+        return f"{person.name}: {words}{by}"
+
+    def agree(self, person: Person) -> None:
+        """The wallet, synchronised, holds what the model says."""
+        person.wallet.sync()
+        for token in self._world.tokens:
+            expected = self._world.model.balance(person.name, token.address)
+            found = person.wallet.balance(token.address)
+            assert found.total == expected, f"{person.name} has {found} of {token.address}, the model {expected}"
+
+    def _kinds(self) -> dict[str, Callable[[Person, Step, random.Random], str]]:
+        return {
+            "deposit": self._deposit,
+            "permit deposit": self._deposit,
+            "send": self._send,
+            "send to oneself": self._send,
+            "withdraw": self._withdraw,
+            "consolidate": self._consolidate,
+            "sync": self._sync,
+            "address": self._address,
+            "too much": self._too_much,
+            "abandoned": self._abandoned,
+            "crash": self._crash,
+        }
+
+    # One a kind
+
+    def _deposit(self, person: Person, step: Step, rng: random.Random) -> str:
+        token = rng.choice(self._world.tokens).address
+        amount = rng.choice((rng.randint(30, 500) * UNIT, rng.randint(20 * UNIT, 500 * UNIT)))
+        permit = step.kind == "permit deposit"
+        if step.by_command:
+            options = ("--permit",) if permit else ()
+            done = person.command("deposit", token, str(amount), *options, "--yes")
+            transaction = done["result"]["transaction"]
+        else:
+            transaction = person.wallet.deposit(token, amount, permit=permit).tx_hash
+        entry = Entry(person.name, "deposited", token, amount)
+        self._world.settled(transaction, [entry], {(person.payer.address, token): -amount})
+        return f"{step.kind} of {amount}"
+
+    def _send(self, person: Person, step: Step, rng: random.Random) -> str:
+        others = [other for other in self._world.people if other is not person]
+        recipient = person if step.kind == "send to oneself" else rng.choice(others)
+        return self._pay(person, step, rng, lambda token, most: self.sending(person, recipient, token, most, rng))
+
+    def _withdraw(self, person: Person, step: Step, rng: random.Random) -> str:
+        return self._pay(person, step, rng, lambda token, most: self.withdrawing(person, token, most, rng))
+
+    def _consolidate(self, person: Person, step: Step, rng: random.Random) -> str:
+        person.wallet.sync()
+        for token in rng.sample(self._world.tokens, len(self._world.tokens)):
+            notes = self.spendable(person, token.address)
+            if len(notes) >= 2:
+                return self._settle(person, self.merging(person, token.address, notes), step, rng)
+        token = rng.choice(self._world.tokens).address
+        with pytest.raises(ConsolidationError, match="nothing to merge"):
+            person.wallet.consolidate(token)
+        return "nothing to consolidate"
+
+    def _sync(self, person: Person, step: Step, rng: random.Random) -> str:
+        if not step.by_command:
+            return f"sync up to {person.wallet.sync()}"
+        told = person.command("balance")["result"]["tokens"]
+        for token in self._world.tokens:
+            total = told.get(token.address, {"total": "0"})["total"]
+            assert int(total) == self._world.model.balance(person.name, token.address)
+        return "balance"
+
+    def _address(self, person: Person, step: Step, rng: random.Random) -> str:
+        if step.by_command:
+            person.issued_address(person.command("address", "--label", "e2e")["result"]["address"])
+        else:
+            person.new_address()
+        assert [address for address, _ in person.wallet.addresses()] == person.issued
+        return f"address {len(person.issued)}"
+
+    def _too_much(self, person: Person, step: Step, rng: random.Random) -> str:
+        """Amounts that cannot be paid fail, each with its own error, and change nothing."""
+        wallet = person.wallet
+        wallet.sync()
+        token = rng.choice(self._world.tokens).address
+        before, payments = wallet.balance(token), wallet.payments()
+        amount, expected = before.total + rng.randint(1, UNIT), InsufficientFundsError
+        if rng.random() < 0.5 and before.total > before.spendable:
+            amount, expected = before.total, NotSpendableYetError
+        receiver = EvmAccount.create().address
+        if rng.random() < 0.2:
+            with pytest.raises(InsufficientFundsError, match="the EVM account holds"):
+                wallet.deposit(token, 10**9 * UNIT)
+        elif step.by_command:
+            ending = ending_of(expected(""))
+            told = person.command("withdraw", receiver, token, str(amount), "--yes", code=ending.code)
+            assert told["error"]["name"] == ending.name
+        else:
+            with pytest.raises(InsufficientFundsError) as error:
+                wallet.withdraw(receiver, token, amount)
+            assert type(error.value) is expected
+        person.wallet.sync()
+        after = person.wallet.balance(token)
+        assert (after.total, person.wallet.payments()) == (before.total, payments)
+        return f"{expected.__name__} for {amount}"
+
+    def _abandoned(self, person: Person, step: Step, rng: random.Random) -> str:
+        """A payment that was signed, perhaps even proved, and given up: its notes are free again."""
+        token, notes = self.rich_token(person)
+        if not notes:
+            return self._deposit(person, step, rng)
+        wallet = person.wallet
+        before = wallet.balance(token)
+        spend = self.withdrawing(person, token, most(notes), rng).prepare()
+        assert wallet.balance(token).reserved > before.reserved
+        proved = rng.random() < 0.5
+        if proved:
+            wallet.prove(spend)
+        wallet.abandon(spend)
+        assert wallet.balance(token) == before
+        return f"abandoned a payment {'with' if proved else 'without'} its proof"
+
+    def _crash(self, person: Person, step: Step, rng: random.Random) -> str:
+        token, notes = self.rich_token(person)
+        if not notes:
+            return self._deposit(person, step, rng)
+        payment = self.withdrawing(person, token, most(notes), rng)
+        way = rng.choice((self._crash_before_proof, self._crash_before_sending, self._crash_after_sending))
+        return way(person, payment)
+
+    def _crash_before_proof(self, person: Person, payment: Payment) -> str:
+        """Nothing can be resumed; the notes come back when the deadline has passed."""
+        reserved = person.wallet.balance(payment.token).reserved
+        payment.prepare()
+        person.close()
+        person.wallet.sync()
+        assert person.wallet.balance(payment.token).reserved > reserved
+        assert {found.stage for found in person.wallet.payments()} >= {"prepared"}
+        return "crash before the proof"
+
+    def _crash_before_sending(self, person: Person, payment: Payment) -> str:
+        spend = payment.prepare()
+        proof = person.wallet.prove(spend)
+        person.endpoint.kill()
+        try:
+            with pytest.raises(RpcError):
+                person.wallet.submit(spend, proof)
+        finally:
+            person.close()
+            person.endpoint.revive()
+        self.resume(person, spend, payment)
+        return "crash after the proof, then resumed"
+
+    def _crash_after_sending(self, person: Person, payment: Payment) -> str:
+        spend = payment.prepare()
+        proof = person.wallet.prove(spend)
+        with person.endpoint.lose_answer("eth_sendRawTransaction"), pytest.raises(NotMinedError) as error:
+            person.wallet.submit(spend, proof)
+        person.close()
+        self._world.w3.eth.wait_for_transaction_receipt(HexBytes(error.value.transaction), poll_latency=0.02)
+        self._world.settled(error.value.transaction, payment.entries(0), payment.moved(0))
+        (resumed,) = [found for found in person.wallet.resume() if found.payment.nullifiers == spend.reserved]
+        assert "settled already" in resumed.problem
+        return "crash after sending"
+
+    def resume(self, person: Person, spend: PreparedSpend, payment: Payment) -> None:
+        """The wallet's file still holds the proved payment, and sends it."""
+        wallet = person.wallet
+        wallet.sync()
+        (kept,) = [found for found in wallet.payments() if found.nullifiers == spend.reserved]
+        assert kept.stage == "proved"
+        (resumed,) = [found for found in wallet.resume() if found.payment.nullifiers == spend.reserved]
+        assert resumed.receipt is not None, resumed.problem
+        self._world.settled(resumed.receipt.tx_hash, payment.entries(0), payment.moved(0))
+
+    # Payments
+
+    def spendable(self, person: Person, token: str) -> list[StoredNote]:
+        """As of the wallet's last look, largest first."""
+        found = [
+            stored
+            for stored in person.wallet.notes()
+            if stored.note.token == int(token, 16)
+            and stored.note.amount
+            and stored.spent_transaction is None
+            and stored.leaf_index is not None
+            and not stored.reserved
+        ]
+        return sorted(found, key=lambda stored: (-stored.note.amount, -stored.position))
+
+    def rich_token(self, person: Person) -> tuple[str, list[StoredNote]]:
+        """The token of which this person can pay most now, and its notes; waits for a tree update if that helps."""
+        person.wallet.sync()
+        for _ in range(2):
+            found = {token.address: self.spendable(person, token.address) for token in self._world.tokens}
+            token = max(found, key=lambda each: most(found[each]))
+            if found[token]:
+                return token, found[token]
+            if not any(person.wallet.balance(each.address).pending for each in self._world.tokens):
+                break
+            self._world.flush()
+            person.wallet.sync()
+        return token, []
+
+    def sending(self, person: Person, recipient: Person, token: str, up_to: int, rng: random.Random) -> Payment:
+        address, text = recipient.address_for_a_payer(), rng.choice(TEXTS)
+        index = recipient.issued.index(address)
+        amount = _part(up_to, rng)
+
+        def entries(fee: int) -> list[Entry]:
+            return [
+                Entry(person.name, "sent", token, amount, fee, address),
+                Entry(recipient.name, "received", token, amount, 0, str(index), text),
+            ]
+
+        return Payment(
+            token,
+            "transact",
+            entries,
+            lambda fee: {(self._world.relayer_account.address, token): fee},
+            lambda **terms: person.wallet.prepare_send(address, token, amount, text=text, **terms),
+            ("send", address, token, str(amount), "--text", text),
+        )
+
+    def withdrawing(self, person: Person, token: str, up_to: int, rng: random.Random) -> Payment:
+        receiver = EvmAccount.from_key(rng.randbytes(32)).address
+        amount = _part(up_to, rng)
+        return Payment(
+            token,
+            "withdraw",
+            lambda fee: [Entry(person.name, "withdrawn", token, amount, fee, receiver)],
+            lambda fee: {(receiver, token): amount, (self._world.relayer_account.address, token): fee},
+            lambda **terms: person.wallet.prepare_withdraw(receiver, token, amount, **terms),
+            ("withdraw", receiver, token, str(amount)),
+        )
+
+    def merging(self, person: Person, token: str, notes: list[StoredNote]) -> Payment:
+        merged = sum(stored.note.amount for stored in notes[:2])
+        return Payment(
+            token,
+            "transact",
+            lambda fee: [Entry(person.name, "merged", token, merged - fee, fee)],
+            lambda fee: {(self._world.relayer_account.address, token): fee},
+            lambda **terms: person.wallet.prepare_consolidate(token, **terms),
+            ("consolidate", token),
+        )
+
+    def _pay(self, person: Person, step: Step, rng: random.Random, payment: Callable[[str, int], Payment]) -> str:
+        token, notes = self.rich_token(person)
+        if most(notes) < 10 * UNIT:
+            return self._deposit(person, step, rng)  # too poor to pay: that has a remedy
+        # What is left covers a relayer's fee.
+        return self._settle(person, payment(token, most(notes) - 8 * UNIT), step, rng)
+
+    def _settle(self, person: Person, payment: Payment, step: Step, rng: random.Random) -> str:
+        if step.by_command:
+            done: dict[str, Any] = person.command(*payment.command, "--yes")["result"]
+            self._world.settled(done["transaction"], payment.entries(0), payment.moved(0))
+            return payment.command[0]
+        if rng.random() < 0.5:
+            return self.relayed(person, payment)
+        spend = payment.prepare()
+        receipt = person.wallet.submit(spend, person.wallet.prove(spend))
+        self._world.settled(receipt.tx_hash, payment.entries(0), payment.moved(0))
+        return f"{payment.command[0]} with own gas"
+
+    def relayed(self, person: Person, payment: Payment) -> str:
+        """Have the relayer settle it. One that cannot be reached gets its fee all the same: it is in the proof."""
+        with self._world.relayer() as relayer:
+            try:
+                signed = relayer.quote(person.wallet.pool, payment.token, payment.kind)  # type: ignore[arg-type]
+            except RelayerError as error:
+                assert error.code == "unreachable", error
+                assert self._world.services["relayer"].child is None, error
+                spend = payment.prepare()
+                receipt = person.wallet.submit(spend, person.wallet.prove(spend))
+                self._world.settled(receipt.tx_hash, payment.entries(0), payment.moved(0))
+                return f"{payment.command[0]} with own gas, the relayer is away"
+            quote = signed.quote
+            assert 0 < quote.fee < 8 * UNIT, quote
+            assert quote.relayer != NOBODY
+            payer = person.wallet.pool.w3.eth.get_transaction_count(person.payer.address)
+            spend = payment.prepare(fee=quote.fee, relayer=quote.relayer)
+            sent = relayer.submit(signed, spend.call(person.wallet.prove(spend).proof))
+            self._world.w3.eth.wait_for_transaction_receipt(HexBytes(sent.transaction), poll_latency=0.02)
+        self._world.settled(sent.transaction, payment.entries(quote.fee), payment.moved(quote.fee))
+        assert person.wallet.pool.w3.eth.get_transaction_count(person.payer.address) == payer
+        return f"{payment.command[0]} by the relayer for {quote.fee}"
+
+
+def most(notes: list[StoredNote]) -> int:
+    """What one payment can pay out of these notes, largest first."""
+    return sum(stored.note.amount for stored in notes[:2])
+
+
+def _part(up_to: int, rng: random.Random) -> int:
+    """A part of it, all of it, or very little."""
+    return max(1, rng.choice((up_to, rng.randint(1, up_to), rng.randint(1, up_to), up_to // 1000)))

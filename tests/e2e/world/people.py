@@ -1,0 +1,145 @@
+"""The wallets' owners: each has one wallet folder, used by the library and by `gelap wallet` in turn."""
+
+import json
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from eth_account.signers.local import LocalAccount
+
+from chain.pool import Pool
+from chain.rpc import connect
+from proto.client import ProverClient
+from protocol.keys import Account
+from tests.e2e.world.endpoint import Endpoint
+from tests.e2e.world.processes import environment, gelap
+from wallet.proving import RemoteProver
+from wallet.wallet import Wallet
+
+PASSPHRASE = "three wallets and a long afternoon"
+COMMAND_SECONDS = 120.0
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """Where the pool and the cluster are."""
+
+    chain_id: int
+    pool: str
+    deployed_at: int
+    gateway: str
+    fingerprint: str
+
+
+@dataclass
+class Person:
+    """`endpoint` is the node as this person reaches it; `issued` all addresses, `unused` those nobody paid to yet."""
+
+    name: str
+    folder: Path
+    mnemonic: str
+    payer: LocalAccount
+    endpoint: Endpoint
+    where: Deployment
+    issued: list[str] = field(default_factory=list)
+    unused: list[str] = field(default_factory=list)
+    _wallet: Wallet | None = None
+    _client: ProverClient | None = None
+
+    @property
+    def account(self) -> Account:
+        return Account.from_mnemonic(self.mnemonic)
+
+    @property
+    def wallet(self) -> Wallet:
+        """The wallet's file, opened by the library."""
+        if self._wallet is None:
+            where = self.where
+            pool = Pool(connect(self.endpoint.url), where.pool, self.payer, where.deployed_at)
+            self._client = ProverClient(where.gateway, f"key-of-{self.name}", where.fingerprint)
+            path = self.folder / "wallet" / f"{where.chain_id}-{where.pool.lower()}.db"
+            self._wallet = Wallet.open(path, self.mnemonic, pool=pool, prover=RemoteProver(self._client))
+        return self._wallet
+
+    def close(self) -> None:
+        """Forget what is in memory, as a process that ends does."""
+        if self._wallet is not None:
+            self._wallet.close()
+            self._wallet = None
+        if self._client is not None:
+            self._client.close()
+            self._client = None
+
+    # `gelap wallet` as a process
+
+    def prepare_commands(self) -> None:
+        """Write the files with secrets that its commands are given."""
+        self.folder.mkdir()
+        for name, secret in (("passphrase", PASSPHRASE), ("words", self.mnemonic), ("evm", self.payer.key.hex())):
+            path = self.folder / name
+            path.touch(mode=0o600)
+            path.write_text(secret + "\n")
+
+    @property
+    def settings(self) -> Mapping[str, str]:
+        return environment(
+            GELAP_WALLET=str(self.folder / "wallet"),
+            GELAP_PASSPHRASE_FILE=str(self.folder / "passphrase"),
+            GELAP_EVM_KEY_FILE=str(self.folder / "evm"),
+            GELAP_RPC_URL=self.endpoint.url,
+            GELAP_PROVER=f"grpc://{self.where.gateway}",
+            GELAP_PROVER_FINGERPRINT=self.where.fingerprint,
+            GELAP_API_KEY=f"key-of-{self.name}",
+        )
+
+    def start(self, *arguments: str) -> "subprocess.Popen[str]":
+        """A `gelap wallet` command, running; the library's wallet is closed first."""
+        self.close()
+        return subprocess.Popen(
+            gelap("wallet", *arguments, "--json"),
+            env=self.settings,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def command(self, *arguments: str, code: int = 0) -> dict[str, Any]:
+        """Run a `gelap wallet` command, which must end with this exit code; its JSON document."""
+        process = self.start(*arguments)
+        try:
+            out, errors = process.communicate(timeout=COMMAND_SECONDS)
+        finally:
+            process.kill()
+        shown = f"gelap wallet {' '.join(arguments)} of {self.name} ended with {process.returncode}: {out}{errors}"
+        assert process.returncode == code, shown
+        document: dict[str, Any] = json.loads(out)
+        assert document["ok"] == (code == 0), shown
+        return document
+
+    @property
+    def here(self) -> list[str]:
+        """The options that say which pool, needed once for each folder."""
+        return ["--chain", "local", "--pool", self.where.pool, "--deployed-at", str(self.where.deployed_at)]
+
+    # Addresses
+
+    def new_address(self) -> str:
+        return self.issued_address(self.wallet.new_address("e2e"))
+
+    def issued_address(self, address: str) -> str:
+        assert address not in self.issued, f"{self.name} issued {address} twice"
+        self.issued.append(address)
+        self.unused.append(address)
+        return address
+
+    def address_for_a_payer(self) -> str:
+        """The oldest unused address, or a fresh one: unused ones must not pile up beyond the scanner's gap."""
+        return self.unused.pop(0) if self.unused else self._fresh()
+
+    def _fresh(self) -> str:
+        address = self.new_address()
+        self.unused.remove(address)
+        return address

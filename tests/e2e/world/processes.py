@@ -1,0 +1,111 @@
+"""The product's processes, started as an operator starts them: each can be killed, stopped and started again."""
+
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from gelap.children import Child, start_command
+
+READY_SECONDS = 120.0
+LOG_LINES = 12
+
+
+@dataclass
+class Service:
+    """One `gelap` command with its options and environment. Each start writes a log of its own."""
+
+    name: str
+    command: Sequence[str]
+    environment: Mapping[str, str]
+    folder: Path
+    ready_event: str
+    child: Child | None = None
+    logs: list[Path] = field(default_factory=list)
+    ready: Mapping[str, Any] = field(default_factory=dict)
+
+    def start(self, wait: bool = True) -> None:
+        assert self.child is None, f"the {self.name} runs"
+        log = self.folder / f"{self.name.replace(' ', '-')}-{len(self.logs) + 1}.log"
+        self.child = start_command(self.name, self.command, self.environment, log)
+        self.logs.append(log)
+        if wait:
+            self.wait()
+
+    def wait(self) -> None:
+        """Return when its log says that it is ready."""
+        assert self.child is not None
+        deadline = time.monotonic() + READY_SECONDS
+        while True:
+            for line in self.child.log_text().splitlines():
+                if f'"event": "{self.ready_event}"' in line:
+                    self.ready = json.loads(line)
+                    return
+            self.check()
+            assert time.monotonic() < deadline, f"the {self.name} was not ready after {READY_SECONDS:.0f} s"
+            time.sleep(0.05)
+
+    def check(self) -> None:
+        """Raise when it ended by itself."""
+        reason = self.child.ended() if self.child else None
+        assert reason is None, reason
+
+    def kill(self) -> None:
+        """As `kill -9` does."""
+        assert self.child is not None
+        self.child.kill()
+        self.child = None
+
+    def stop(self) -> None:
+        """Ask it to end; it must do so in order."""
+        assert self.child is not None
+        child, self.child = self.child, None
+        child.stop()
+        assert child.process.returncode == 0, f"the {self.name} ended with {child.process.returncode}"
+
+    def put_down(self) -> None:
+        """Whatever state it is in."""
+        if self.child is not None:
+            child, self.child = self.child, None
+            child.kill()
+
+    def events(self) -> list[dict[str, Any]]:
+        """The lines of all its logs."""
+        lines = (line for log in self.logs for line in log.read_text(errors="replace").splitlines())
+        return [json.loads(line) for line in lines if line.startswith("{") and line.endswith("}")]
+
+    def tail(self) -> str:
+        lines = [line for log in self.logs for line in log.read_text(errors="replace").splitlines()][-LOG_LINES:]
+        state = "running" if self.child and self.child.process.poll() is None else "not running"
+        return "\n".join([f"--- {self.name} ({state})", *lines])
+
+
+def environment(**settings: str) -> dict[str, str]:
+    """This process's environment without settings of Gelap, then `settings`."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("GELAP_") or name in _KEPT}
+    return kept | settings
+
+
+# Where compiled kernels and programs are: no part of the configuration under test.
+_KEPT = ("GELAP_CACHE_DIR", "GELAP_ANVIL", "GELAP_CPU_PATH")
+
+
+def stop_all(services: Sequence[Service]) -> None:
+    """Ask all to end, then wait for each."""
+    for service in services:
+        if service.child is not None and service.child.process.poll() is None:
+            service.child.process.send_signal(signal.SIGTERM)
+    for service in services:
+        if service.child is not None:
+            service.child.stop()
+            service.child = None
+
+
+def gelap(*arguments: str) -> list[str]:
+    """The argument vector of a `gelap` command."""
+    return [sys.executable, "-m", "gelap.cli", *arguments]
