@@ -1,0 +1,73 @@
+"""Payers and recipients who are up to something: what they learn of each other, and what they can do to each other."""
+
+import pytest
+
+from protocol.address import Address
+from protocol.errors import MemoError
+from protocol.keys import Account
+from protocol.memo import SentRecord, decrypt, encrypt
+from wallet.coins import Coin, choose
+from wallet.spend import payment, to_oneself
+
+TOKEN = 0x5FBDB2315678AFECB367F032D93F642F64180AA3
+# Points of small order of Curve25519 (RFC 7748, section 6.1, and its security considerations): whatever key is used
+# with them, the shared secret is zero, and anybody could read the memo.
+SMALL_ORDER = (
+    bytes(32),
+    (1).to_bytes(32, "little"),
+    (2**255 - 20).to_bytes(32, "little"),
+    (2**255 - 19).to_bytes(32, "little"),
+)
+
+
+def test_payers_who_compare_addresses_see_that_they_are_of_one_account(alice: Account) -> None:
+    """Honestly so: all addresses of an account share the key that opens memos. Another account shares nothing."""
+    first, second = alice.address(0), alice.address(1)
+    assert first.owner != second.owner
+    assert first.viewing_public == second.viewing_public
+    other = Account.from_seed(bytes(range(64)), index=7).address(0)
+    assert {other.owner, other.viewing_public} & {first.owner, first.viewing_public} == set()
+
+
+def test_onlookers_who_know_every_address_see_none_of_them_on_the_chain(alice: Account, bob: Account) -> None:
+    """Commitment and memo of a payment hold neither the address nor anything that two payments to it share."""
+    address = alice.address(0)
+    payments = [payment(address, TOKEN, 40) for _ in range(2)]
+    seen = [(made.note.commitment.to_bytes(32, "big"), encrypt(made.note, address)) for made in payments]
+    hidden = [address.viewing_public, address.owner.to_bytes(32, "big")]
+    for commitment, memo in seen:
+        assert not any(secret in commitment + memo for secret in hidden)
+    windows = [{memo[i : i + 8] for i in range(len(memo) - 7)} for _, memo in seen]
+    assert windows[0] & windows[1] == set()
+    # Not even the payer opens the memo again.
+    assert decrypt(seen[0][1], bob.viewing_key, payments[0].note.commitment) is None
+
+
+@pytest.mark.parametrize("viewing_public", SMALL_ORDER)
+def test_a_recipient_cannot_have_a_memo_made_that_everybody_reads(alice: Account, viewing_public: bytes) -> None:
+    """An address with a viewing key of small order is refused by its payer, not paid in the open."""
+    address = Address(alice.address(0).owner, viewing_public)
+    with pytest.raises(MemoError, match="ask for another address"):
+        encrypt(payment(address, TOKEN, 1).note, address)
+
+
+def test_dust_changes_no_choice_that_one_note_can_pay() -> None:
+    """Thousands of notes of 1 from a stranger: the same notes pay as before, at the same speed."""
+    own = [Coin(0, 100), Coin(1, 60)]
+    dust = [Coin(position, 1) for position in range(2, 5_000)]
+    for amount in (5, 60, 61, 100):
+        assert choose(own + dust, amount) == choose(own, amount)
+    assert choose(own, 160) == choose(own + dust, 160)
+
+
+def test_a_stranger_who_quotes_a_record_of_a_payment_is_not_believed(
+    alice: Account, bob: Account, events, scan
+) -> None:
+    """Bob's payment carries the text of Alice's own records, as if she had paid Bob a million."""
+    record = SentRecord(bob.address(0), 10**6)
+    events.deposit(to_oneself(alice, TOKEN, 5))
+    gift = payment(alice.address(0), TOKEN, 1, record.to_text())
+    events.deposit(gift)
+    scan.take(events.all)
+    kinds = [(entry.kind, entry.amount) for entry in scan.store.history()]
+    assert kinds == [("deposited", 5), ("received", 1)]
