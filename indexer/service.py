@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 import structlog
 
 from gelap.listener import HttpListener, stop_signal
+from gelap.rate_limit import RateLimit
 from indexer.api.app import Api, api_app, metrics_app
-from indexer.api.limits import RateLimit
 from indexer.api.tips import Tips
 from indexer.chains import preset_of
 from indexer.config import ChainConfig, IndexerConfig

@@ -17,8 +17,8 @@ from bench.index.postgresql import private_postgresql
 from bench.index.server import recorded_chain
 from bench.result import Result
 from gelap.listener import HttpListener
+from gelap.rate_limit import RateLimit
 from indexer.api.app import Api, api_app
-from indexer.api.limits import RateLimit
 from indexer.api.tips import Tips
 from indexer.database import migrate, read_engine, write_engine
 from indexer.errors import SettingsError

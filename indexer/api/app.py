@@ -18,9 +18,9 @@ from starlette.routing import Route
 
 from chain.stream.format import MEDIA_TYPE, Frame, encode_frame, encode_header
 from gelap.logs import where
+from gelap.rate_limit import RateLimit, retry_after
 from indexer import metrics, schema
 from indexer.api import answers
-from indexer.api.limits import RateLimit, retry_after
 from indexer.api.openapi import Operation, Parameter, describe
 from indexer.api.tips import MAX_STREAMS, Tips
 from indexer.errors import StoreError

@@ -11,8 +11,8 @@ from sqlalchemy import text
 
 from bench.index.postgresql import private_postgresql
 from gelap.listener import HttpListener
+from gelap.rate_limit import RateLimit
 from indexer.api.app import Api, api_app
-from indexer.api.limits import RateLimit
 from indexer.api.tips import Tips
 from indexer.database import migrate, read_engine, sqlite_url, write_engine
 from indexer.errors import SettingsError

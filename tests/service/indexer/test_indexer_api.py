@@ -8,7 +8,7 @@ import pytest
 import requests
 
 from bench.index.chain import POOL, SyntheticChain, Transaction
-from indexer.api.limits import RateLimit
+from gelap.rate_limit import RateLimit
 from indexer.database import write_engine
 from indexer.follower import Follower, Pace
 from indexer.rpc import Endpoints

@@ -4,7 +4,7 @@ import pytest
 
 from bench.index.chain import SyntheticChain
 from chain.errors import RpcError
-from indexer.api.limits import MAX_ADDRESSES, RateLimit
+from gelap.rate_limit import MAX_ADDRESSES, RateLimit
 from indexer.errors import EndpointsError, SettingsError
 from indexer.rpc import Endpoint, Endpoints
 from indexer.window import MAX_EVENTS, PATIENCE, Window
@@ -73,6 +73,7 @@ def test_each_address_has_a_rate_of_its_own() -> None:
     now[0] = 0.5
     assert [limit.seconds_to_wait("10.0.0.1") for _ in range(2)] == [0, 0.5]
     assert [limit.seconds_to_wait(f"2001:db8:1:2::{n}") for n in range(4)][-1] > 0
+    assert [limit.seconds_to_wait(f"2001:db8::{n}") for n in range(4)][-1] > 0
     for number in range(MAX_ADDRESSES + 10):
         limit.seconds_to_wait(f"host-{number}")
     assert len(limit._buckets) == MAX_ADDRESSES

@@ -1,5 +1,6 @@
 """How often one address may ask: a token bucket each."""
 
+import ipaddress
 import math
 import time
 from collections import OrderedDict
@@ -23,7 +24,7 @@ class RateLimit:
         """Take one request from the bucket of `address`; above 0 when there was none, and how long until there is."""
         if self._rate <= 0:
             return 0.0
-        key = ":".join(address.split(":")[:4]) if ":" in address else address
+        key = _customer(address)
         now = self._clock()
         tokens, at = self._buckets.pop(key, (float(self._burst), now))
         tokens = min(self._burst, tokens + (now - at) * self._rate)
@@ -36,3 +37,14 @@ class RateLimit:
 
 def retry_after(seconds: float) -> str:
     return str(max(1, math.ceil(seconds)))
+
+
+def _customer(address: str) -> str:
+    """The address, an IPv6 one cut to its first 64 bits: text would not do, as it leaves zeros out."""
+    if ":" not in address:
+        return address
+    try:
+        parsed = ipaddress.IPv6Address(address)
+    except ValueError:
+        return address
+    return str(parsed.ipv4_mapped or int(parsed) >> 64)
