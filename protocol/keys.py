@@ -74,8 +74,9 @@ class FullViewingKey:
         return owner_of(self.public, nullifying_key)
 
     def address(self, index: int) -> Address:
-        """Return address number `index`. Hand every payer another one: payers who compare notes cannot link them by
-        owner, and a prover who learns the nullifying key of one recognises no spend of the others.
+        """Return address number `index`. Hand every payer another one: a prover who learns the nullifying key of one
+        recognises no spend of the others. Payers who compare addresses still see that they are of one account, as all
+        of them hold its X25519 public key; give those who must not see it addresses of different accounts.
         """
         return Address(self.owner(self.nullifying_key_for_address(index)), self.viewing_public)
 

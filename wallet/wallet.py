@@ -98,8 +98,9 @@ class Wallet:
     # Receiving and looking
 
     def new_address(self, label: str = "") -> str:
-        """A fresh address. Give every payer another one: payers who compare notes cannot link them, and a prover that
-        spends a note for you learns nothing about notes received elsewhere. `label` stays in this file.
+        """A fresh address. Give every payer another one: a prover that spends a note for you then recognises no spend
+        of notes received at the others. Payers who compare addresses still see that they are of one account: give
+        those who must not addresses of different accounts. `label` stays in this file.
         """
         with self._store.transaction():
             index = self._store.issue_address(label)
