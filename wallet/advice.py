@@ -56,7 +56,7 @@ def for_withdrawal(
 def for_payment(history: Sequence[HistoryEntry], recipient: str, payer: str | None) -> list[str]:
     """A private payment to a Gelap address."""
     found = _reuse(
-        history, ("sent",), recipient, "this address was paid before: ask for a fresh one, or a prover links the payments"
+        history, ("sent",), recipient, "this address was paid before: ask for a fresh one, so that no prover links them"
     )
     return found + ([_own_gas(payer)] if payer is not None else [])
 
