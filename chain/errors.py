@@ -2,6 +2,7 @@
 
 ChainError
 ├── RpcError          the endpoint cannot be reached or does not answer a request
+│   └── UnavailableError   no endpoint answered at all: another one may, or the same one later
 ├── RevertedError     a contract refused the call; `name` and `arguments` say which rule was broken
 ├── NotMinedError     a transaction was sent and is not mined yet: it may still land
 ├── ReorgError        blocks that were already read are no longer part of the chain
@@ -19,6 +20,20 @@ class ChainError(Exception):
 
 class RpcError(ChainError):
     pass
+
+
+class UnavailableError(RpcError):
+    """`wait_seconds` is what the endpoint asked to wait for; `timed_out`: a smaller question may be answered in time;
+    `delivered`: the request may have reached the node all the same, and may have been acted on.
+    """
+
+    def __init__(
+        self, message: str, *, wait_seconds: float = 0.0, timed_out: bool = False, delivered: bool = True
+    ) -> None:
+        super().__init__(message)
+        self.wait_seconds = wait_seconds
+        self.timed_out = timed_out
+        self.delivered = delivered
 
 
 class RevertedError(ChainError):

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
-import requests
 from eth_abi import decode
 from eth_abi.exceptions import DecodingError
 from eth_typing import ChecksumAddress
@@ -14,8 +14,8 @@ from hexbytes import HexBytes
 from web3 import Web3
 from web3.exceptions import BlockNotFound
 
-from chain.errors import ChainError, MismatchError, ReorgError, RpcError
-from chain.rpc import rpc_errors
+from chain.errors import ChainError, MismatchError, ReorgError, RpcError, UnavailableError
+from chain.rpc import on_one_endpoint, rpc_errors
 
 FIRST_WINDOW = 5_000
 LARGEST_WINDOW = 100_000
@@ -143,9 +143,9 @@ def read_pages(w3: Web3, address: ChecksumAddress, from_block: int, to_block: in
     while first <= to_block:
         last = min(first + window - 1, to_block)
         try:
-            page = _read_page(w3, address, first, last)
+            page = on_one_endpoint(w3, partial(_read_page, w3, address, first, last))
         except RpcError as error:
-            if last == first or isinstance(error.__cause__, requests.ConnectionError):
+            if last == first or (isinstance(error, UnavailableError) and not error.timed_out):
                 raise
             window = max(1, (last - first + 1) // 2)
             continue
@@ -157,11 +157,13 @@ def read_pages(w3: Web3, address: ChecksumAddress, from_block: int, to_block: in
 def _read_page(w3: Web3, address: ChecksumAddress, first: int, last: int) -> EventPage:
     for _ in range(REORG_RETRIES):
         before = block_hash(w3, last)
+        if before is None:
+            raise UnavailableError(f"the chain's node does not have block {last} yet, or not any more: try again")
         with rpc_errors():
             logs: Sequence[Any] = w3.eth.get_logs(
                 {"address": address, "fromBlock": first, "toBlock": last, "topics": [TOPICS]}
             )
-        if before is not None and before == block_hash(w3, last):
+        if before == block_hash(w3, last):
             ordered = sorted(logs, key=lambda log: (log["blockNumber"], log["logIndex"]))
             times = _block_times(w3, ordered)
             return EventPage(first, last, before, tuple(parse_log(log, times[log["blockNumber"]]) for log in ordered))

@@ -43,3 +43,9 @@ def open_session(url: str, proxy: str | None = None, ca_file: str | None = None)
         session.trust_env = False
         session.verify = ca_file
     return session
+
+
+def retry_after(response: requests.Response) -> float:
+    """What Retry-After says, in seconds; 0 where it says nothing, or a date."""
+    text = response.headers.get("Retry-After", "")
+    return float(text) if text.isascii() and text.isdigit() and len(text) < 8 else 0.0

@@ -1,32 +1,154 @@
-"""The connection to an EVM node, and the one place where its library's errors become ours."""
+"""The connection to an EVM chain: one web3 client over one or several endpoints.
 
-from collections.abc import Iterator
+What belongs together goes to one endpoint, since two can be on different forks: `on_one_endpoint`. A request that an
+endpoint does not answer goes to the next one, after growing pauses to all of them once more. A signed transaction is
+handed to one endpoint after another as it is, until one takes it: the same bytes can be mined only once.
+"""
+
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from urllib.parse import urlsplit
+from typing import Any, TypeVar, cast
 
 import requests
+from eth_utils import keccak
+from hexbytes import HexBytes
 from web3 import Web3
 from web3.exceptions import ContractLogicError, Web3Exception
+from web3.providers.base import JSONBaseProvider
+from web3.types import RPCEndpoint, RPCResponse
 
-from chain.errors import RpcError
+from chain.endpoints import Endpoint, Endpoints
+from chain.errors import RpcError, UnavailableError
 
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
+# Rounds over all endpoints before a request is given up, and the pause after the first.
+ROUNDS = 3
+FIRST_PAUSE = 0.25
+# JSON-RPC's "limit exceeded" (EIP-1474). For logs it means that too many were asked for, else that too often was asked.
+_LIMIT_EXCEEDED = -32005
+_SEND = "eth_sendRawTransaction"
+_TAKEN = re.compile(r"already|known ?transaction|nonce (is )?too low|oldnonce", re.IGNORECASE)
+
+T = TypeVar("T")
 
 
-def connect(url: str, timeout: float = 30.0) -> Web3:
-    """A client for the JSON-RPC endpoint `url` (http or https); `timeout` in seconds bounds each request.
+def connect(
+    urls: str | Sequence[str], timeout: float = 30.0, *, proxy: str | None = None, ca_file: str | None = None
+) -> Web3:
+    """A client for the JSON-RPC endpoints `urls` (http or https; text holds several separated by blanks), the first
+    the preferred one. `timeout` in seconds bounds the wait for a connection and for each part of an answer.
 
-    Raises RpcError when nobody answers there.
+    With `proxy` (socks5h, http or https) nothing is connected to or looked up without it. `ca_file` holds the
+    certificates (PEM) to trust in place of the public ones. All endpoints must serve the chain that the first one to
+    answer serves. Raises RpcError when nobody answers; messages name hosts and no more of a URL.
     """
-    if not url.startswith(("http://", "https://")):
-        raise RpcError(f"the chain's endpoint must be an http or https URL, got {url!r}: set GELAP_RPC_URL")
-    session = requests.Session()
-    if urlsplit(url).hostname in LOOPBACK:
-        session.trust_env = False  # a proxy named in the environment cannot reach this machine's own node
-    w3 = Web3(Web3.HTTPProvider(url, request_kwargs={"timeout": timeout}, session=session))
+    named = urls.split() if isinstance(urls, str) else list(urls)
+    if not named:
+        raise RpcError("which node? The chain's endpoint is an http or https URL: set GELAP_RPC_URL")
+    endpoints = [Endpoint(url, timeout, proxy=proxy, ca_file=ca_file) for url in named]
+    w3 = Web3(FailoverProvider(endpoints, timeout))
     with rpc_errors():
         w3.eth.chain_id  # noqa: B018 - one cheap request: a wrong URL is reported here, not in the middle of a payment
     return w3
+
+
+def on_one_endpoint(w3: Web3, work: Callable[[], T]) -> T:
+    """Return what `work` returns, with all its requests answered by one endpoint; repeats it on the next when one
+    stops answering. For reading only: what it does may be done several times.
+    """
+    provider = w3.provider
+    return provider.together(work) if isinstance(provider, FailoverProvider) else work()
+
+
+class FailoverProvider(JSONBaseProvider):
+    """web3's way to the endpoints. Raises UnavailableError when none answers."""
+
+    # A node could else have this program fetch any URL (EIP-3668), and around the proxy.
+    global_ccip_read_enabled = False
+
+    def __init__(
+        self, endpoints: Sequence[Endpoint], patience: float, sleep: Callable[[float], None] = time.sleep
+    ) -> None:
+        """No further round over the endpoints begins after `patience` seconds."""
+        super().__init__()
+        self.endpoints = Endpoints(endpoints)
+        self._patience = patience
+        self._sleep = sleep
+        self._pinned = threading.local()
+
+    @property
+    def endpoint_uri(self) -> str:
+        """The preferred endpoint's URL, with any key in it: not to be shown."""
+        return self.endpoints.all[0].url
+
+    def make_request(self, method: RPCEndpoint, params: Any) -> RPCResponse:
+        body = self.encode_rpc_request(method, params)
+        if method == _SEND:
+            return self._hand_over(body, HexBytes(params[0]))
+        pinned: Endpoint | None = getattr(self._pinned, "endpoint", None)
+        if pinned is not None:
+            return _answer(pinned, body, method)
+        return self._patiently(lambda endpoint: _answer(endpoint, body, method))
+
+    def together(self, work: Callable[[], T]) -> T:
+        """As `on_one_endpoint` says; within another such piece of work it is a part of that one."""
+        if getattr(self._pinned, "endpoint", None) is not None:
+            return work()
+
+        def on(endpoint: Endpoint) -> T:
+            self._pinned.endpoint = endpoint
+            try:
+                return work()
+            finally:
+                self._pinned.endpoint = None
+
+        return self._patiently(on)
+
+    def _patiently(self, work: Callable[[Endpoint], T]) -> T:
+        give_up = time.monotonic() + self._patience
+        pause = FIRST_PAUSE
+        for _ in range(ROUNDS - 1):
+            try:
+                return self.endpoints.attempt(work, (UnavailableError,))
+            except UnavailableError as error:
+                wait = max(pause, error.wait_seconds)
+                if error.timed_out or time.monotonic() + wait > give_up:
+                    raise
+            self._sleep(wait)
+            pause *= 2
+        return self.endpoints.attempt(work, (UnavailableError,))
+
+    def _hand_over(self, body: bytes, raw: bytes) -> RPCResponse:
+        """Not repeated after a pause: whether it was taken is for whoever signed it to find out."""
+        doubtful = False
+
+        def hand_to(endpoint: Endpoint) -> RPCResponse:
+            nonlocal doubtful
+            try:
+                answer = _answer(endpoint, body, _SEND)
+            except UnavailableError as error:
+                doubtful |= error.delivered
+                raise
+            if doubtful and "error" in answer and _TAKEN.search(str(answer["error"])):
+                # Another endpoint took it before its answer was lost.
+                return {"jsonrpc": "2.0", "id": 0, "result": HexBytes(keccak(raw)).to_0x_hex()}
+            return answer
+
+        try:
+            return self.endpoints.attempt(hand_to, (UnavailableError,))
+        except UnavailableError as error:
+            error.delivered = doubtful
+            raise
+
+
+def _answer(endpoint: Endpoint, body: bytes, method: str) -> RPCResponse:
+    answer = endpoint.answer(body, method)
+    error = answer.get("error")
+    if isinstance(error, dict) and error.get("code") == _LIMIT_EXCEEDED and method != "eth_getLogs":
+        raise UnavailableError(f"{endpoint.name} is asked too often", delivered=False)
+    return cast(RPCResponse, answer)  # as JSON-RPC has it; web3 looks at it closely
 
 
 @contextmanager
@@ -37,8 +159,11 @@ def rpc_errors() -> Iterator[None]:
     except ContractLogicError:
         raise
     except requests.RequestException as error:
-        raise RpcError(
+        raise UnavailableError(
             f"the chain's endpoint does not answer ({type(error).__name__}): check GELAP_RPC_URL and that the node runs"
         ) from error
     except Web3Exception as error:
         raise RpcError(f"the chain's node refused a request: {error}") from error
+    except (ValueError, TypeError, LookupError, AttributeError, OverflowError) as error:
+        # web3's, about an answer in a form that no node should send.
+        raise RpcError(f"the chain's node sends an answer that cannot be read ({type(error).__name__})") from error

@@ -1,9 +1,9 @@
 """Signs transactions with a local key, sends them and waits for their receipts."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-import requests
 from eth_account.datastructures import SignedTransaction
 from eth_account.signers.local import LocalAccount
 from eth_typing import BlockNumber, ChecksumAddress
@@ -12,9 +12,9 @@ from web3 import Web3
 from web3.exceptions import ContractLogicError, TimeExhausted
 from web3.types import BlockIdentifier, TxParams, TxReceipt
 
-from chain.errors import ChainError, NotMinedError, RevertedError, RpcError
+from chain.errors import ChainError, NotMinedError, RevertedError, RpcError, UnavailableError
 from chain.reverts import RevertDecoder
-from chain.rpc import rpc_errors
+from chain.rpc import on_one_endpoint, rpc_errors
 
 GAS_MARGIN_PERCENT = 20
 LARGEST_TIP = 50 * 10**9
@@ -94,11 +94,8 @@ class Sender:
         if to is not None:
             call["to"] = to
         try:
-            with rpc_errors():
-                # "pending" is the block the transaction will run in: the pool's rules depend on that block's time.
-                estimate = self._w3.eth.estimate_gas(call, "pending")
-                call["gas"] = estimate + estimate * GAS_MARGIN_PERCENT // 100
-                signed = signer.sign_transaction(self._complete(call, signer.address))
+            # Gas, nonce and price as one endpoint sees them; nothing is signed twice once it was handed over.
+            signed = on_one_endpoint(self._w3, partial(self._prepare, call))
             tx_hash = signed.hash
             self._hand_over(signed)
         except ContractLogicError as error:
@@ -106,15 +103,20 @@ class Sender:
         receipt = self._wait(tx_hash)
         if receipt["status"] != 1:
             raise self._reason(call, receipt)
-        with rpc_errors():
-            timestamp = self._w3.eth.get_block(receipt["blockNumber"])["timestamp"]
         return Receipt(
             tx_hash=tx_hash.to_0x_hex(),
             block_number=receipt["blockNumber"],
             gas_used=receipt["gasUsed"],
-            timestamp=timestamp,
+            timestamp=self._time_of(receipt),
             contract_address=receipt.get("contractAddress"),
         )
+
+    def _prepare(self, call: TxParams) -> SignedTransaction:
+        with rpc_errors():
+            # "pending" is the block the transaction will run in: the pool's rules depend on that block's time.
+            estimate = self._w3.eth.estimate_gas(call, "pending")
+            limited: TxParams = {**call, "gas": estimate + estimate * GAS_MARGIN_PERCENT // 100}
+            return self.account.sign_transaction(self._complete(limited, self.account.address))
 
     def _complete(self, call: TxParams, payer: ChecksumAddress) -> dict[str, Any]:
         """Add chain, nonce and fees (EIP-1559: twice the base fee leaves room for six full blocks)."""
@@ -135,8 +137,8 @@ class Sender:
             with rpc_errors():
                 self._w3.eth.send_raw_transaction(signed.raw_transaction)
         except RpcError as error:
-            if not isinstance(error.__cause__, requests.RequestException):
-                raise  # the node answered, and refused
+            if not isinstance(error, UnavailableError) or not error.delivered:
+                raise  # the node answered, and refused, or nobody got it
             shown = signed.hash.to_0x_hex()
             raise NotMinedError(
                 f"the chain's endpoint did not answer when transaction {shown} was sent: it may have been taken all "
@@ -156,6 +158,16 @@ class Sender:
                 reason = "was sent, but its receipt could not be read"
             raise NotMinedError(
                 f"transaction {shown} {reason}: it may still land, look it up before trying again", shown
+            ) from error
+
+    def _time_of(self, receipt: TxReceipt) -> int:
+        try:
+            with rpc_errors():
+                return self._w3.eth.get_block(receipt["blockNumber"])["timestamp"]
+        except ChainError as error:
+            shown = receipt["transactionHash"].to_0x_hex()
+            raise NotMinedError(
+                f"transaction {shown} was mined, but its block could not be read: look it up before trying again", shown
             ) from error
 
     def _reason(self, call: TxParams, receipt: TxReceipt) -> RevertedError:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from chain.errors import MismatchError
 from chain.events import AccountUpdated, CommitmentQueued, PoolEvent
 from chain.pool import Pool
+from chain.rpc import on_one_endpoint
 from protocol.errors import TreeError
 from protocol.merkle import BatchInsertion, HashPairs, MerkleTree
 
@@ -135,10 +136,13 @@ class PoolTree:
 
     def check(self, pool: Pool, block: int) -> None:
         """Compare with the contract's own state at `block`; raises MismatchError on any difference."""
+        root, next_index, pending = on_one_endpoint(
+            pool.w3, lambda: (pool.merkle_root(block), pool.next_leaf_index(block), pool.pending_count(block))
+        )
         for name, ours, theirs in (
-            ("Merkle root", self.root, pool.merkle_root(block)),
-            ("next leaf index", self.next_index, pool.next_leaf_index(block)),
-            ("number of pending commitments", len(self.pending), pool.pending_count(block)),
+            ("Merkle root", self.root, root),
+            ("next leaf index", self.next_index, next_index),
+            ("number of pending commitments", len(self.pending), pending),
         ):
             if ours != theirs:
                 raise MismatchError(

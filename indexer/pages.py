@@ -4,10 +4,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from chain.endpoints import RefusedError
 from chain.errors import MismatchError, RpcError
 from chain.stream.records import BlockId, Event
 from indexer.events import TOPICS, parse_log
-from indexer.rpc import Endpoint, RefusedError
+from indexer.rpc import Endpoint
 
 REORG_RETRIES = 3
 

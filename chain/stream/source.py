@@ -15,7 +15,7 @@ from urllib3.exceptions import HTTPError
 
 from chain.errors import ReorgError, SourceError
 from chain.events import AccountUpdated, CommitmentQueued, EventPage, NullifierUsed, Origin, PoolEvent, WithdrawExecuted
-from chain.http import host_of, open_session
+from chain.http import host_of, open_session, retry_after
 from chain.stream.format import MEDIA_TYPE, BrokenOffError, Frame, decode_stream
 from chain.stream.records import BlockId, Event, Inserted, Nullified, Queued
 
@@ -139,13 +139,12 @@ class IndexerSource:
 
     def _chunks(self, response: requests.Response) -> Iterator[bytes]:
         self._frame_deadline = time.monotonic() + FRAME_SECONDS
-        chunks = response.iter_content(1 << 16)
         while True:
             try:
-                chunk = next(chunks, None)
+                chunk = response.raw.read1(1 << 16, decode_content=True)
             except (OSError, HTTPError) as error:
                 raise _InterruptedError(f"breaks its answer off ({type(error).__name__})") from None
-            if chunk is None:
+            if not chunk:
                 return
             if time.monotonic() > self._frame_deadline:
                 raise _InterruptedError(f"takes more than {FRAME_SECONDS:.0f} s for a part of its answer")
@@ -203,12 +202,6 @@ class _InterruptedError(Exception):
     def __init__(self, reason: str, wait_seconds: float = 0.0) -> None:
         super().__init__(reason)
         self.wait_seconds = wait_seconds
-
-
-def retry_after(response: requests.Response) -> float:
-    """What Retry-After says, in seconds; 0 where it says nothing, or a date."""
-    text = response.headers.get("Retry-After", "")
-    return float(text) if text.isascii() and text.isdigit() and len(text) < 8 else 0.0
 
 
 def _block_id(document: dict[str, Any]) -> BlockId:
