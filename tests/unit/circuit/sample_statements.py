@@ -53,6 +53,25 @@ def honest_spend(first: SpentNote | None = None, second: SpentNote | None = None
     return SpendWitness(public, inputs, outputs, ACCOUNT.public, signature).inputs()
 
 
+def honest_spend_of(n_inputs: int, n_outputs: int, real: int | None = None, public_amount: int = 30) -> Inputs:
+    """Spend `real` notes (all inputs unless given) of 100, 101, ..., the rest dummies, to so many outputs: 40, 41, ...
+    to somebody, `public_amount` leaves the pool, and the first output is the change.
+    """
+    count = n_inputs if real is None else real
+    notes = [own_note(100 + i, 4000 + i) for i in range(count)]
+    tree = MerkleTree()
+    tree.insert_batch([11])
+    start = tree.insert_batch([note.commitment for note in notes]).start_index
+    real_inputs = [SpentNote(note, NULLIFYING_KEY, start + i, tree.path(start + i)) for i, note in enumerate(notes)]
+    inputs = (*real_inputs, *(dummy(5000 + i) for i in range(n_inputs - count)))
+    payments = [Note(TOKEN, 40 + j, 0xB0B + j, 6000 + j) for j in range(1, n_outputs)]
+    change = sum(note.amount for note in notes) - sum(note.amount for note in payments) - public_amount
+    outputs = (own_note(change, 6000), *payments)
+    public = SpendPublic.from_notes(tree.root, inputs, outputs, public_amount, BOUND_HASH)
+    signature = eddsa.sign(ACCOUNT.spending_key, public.message(), bytes(32))
+    return SpendWitness(public, inputs, outputs, ACCOUNT.public, signature).inputs()
+
+
 def raw_commitment(token: int, amount: int, owner: int, blinding: int) -> int:
     """A note's commitment without the range checks of `protocol.note`."""
     return poseidon([poseidon([owner, blinding]), token, amount])
