@@ -11,11 +11,13 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy import Connection, Engine, create_engine, event, func, make_url, select
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 
 from indexer.errors import SettingsError, StoreError
 
+# Of PostgreSQL's advisory locks, the one under which the schema is changed: "gelapidx" in ASCII.
+_SCHEMA_LOCK = 0x67656C6170696478
 # The API answers from threads; more connections than this wait for each other.
 READ_CONNECTIONS = 8
 
@@ -91,13 +93,23 @@ def database_errors() -> Iterator[None]:
 
 
 def migrate(engine: Engine) -> None:
-    """Bring the database's tables to this program's version. Raises StoreError, also when they are newer."""
+    """Bring the database's tables to this program's version; of several processes, one does and the others wait.
+
+    Raises StoreError, also when they are newer.
+    """
     with database_errors(), _scripts() as config, engine.begin() as connection:
+        lock_schema(connection)
         config.attributes["connection"] = connection
         try:
             command.upgrade(config, "head")
         except CommandError:
             raise StoreError("the database was made by a newer version of this program: update it") from None
+
+
+def lock_schema(connection: Connection) -> None:
+    """Let one transaction at a time change tables, until it ends; on SQLite every writing transaction is alone."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(select(func.pg_advisory_xact_lock(_SCHEMA_LOCK)))
 
 
 def require_current(engine: Engine) -> None:

@@ -44,7 +44,7 @@ def _open(database_url: str, chain: ChainConfig, health: Health) -> tuple[ChainC
     if chain_id is None:
         chain_id = endpoints.attempt(lambda endpoint: endpoint.number("eth_chainId"))
     chain = chain.on(chain_id)
-    store = Store(write_engine(database_url), chain_id, chain.pool, chain.first_block)
+    store = Store(write_engine(database_url), chain_id, chain.pool, chain.first_block, chain.range_blocks)
     pace = Pace(chain.confirmations, chain.poll)
     return chain, Follower(store, endpoints, chain.pool, pace, name=chain.name, health=health)
 

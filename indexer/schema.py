@@ -3,6 +3,10 @@
 A leaf index is not stored: the batch with number `leaf_index // 64` says which queue positions its leaves have. Words
 and hashes are 32 bytes, big-endian; addresses 20 bytes. The journal's counters say which rows a block added, so that
 rows need no index by block.
+
+In PostgreSQL the journal, the commitments and the nullifiers are partitioned by chain and block: see
+`indexer.partitions`. Their primary and unique keys have the block's number as a last column there, so uniqueness beyond
+a partition is the writer's care; the keys below are those of SQLite.
 """
 
 from sqlalchemy import (

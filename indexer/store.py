@@ -3,42 +3,65 @@
 from collections.abc import Iterator, Sequence
 
 import psycopg
-from sqlalchemy import Connection, Engine, Table, delete, insert, select, update
+from sqlalchemy import (
+    ARRAY,
+    Connection,
+    Engine,
+    LargeBinary,
+    Table,
+    any_,
+    bindparam,
+    delete,
+    insert,
+    select,
+    update,
+)
 from sqlalchemy.exc import IntegrityError
 
 from chain.errors import MismatchError
 from chain.stream.records import BlockId
 from indexer import schema
 from indexer.bulk import insert_rows
-from indexer.database import database_errors
+from indexer.chains import preset_of
+from indexer.database import database_errors, lock_schema
 from indexer.errors import SettingsError, StoreError, WriterError
+from indexer.partitions import Partitions
 from indexer.state import Changes, Counters, PoolHistory
 
 # Blocks without events are kept so far below the tip: no reorganisation that is followed goes deeper.
 JOURNAL_DEPTH = 10_000
+SPENT_TWICE = "a note was spent twice, says the endpoint: it sends false events"
 
 
 class Store:
     """One pool's rows. `engine`'s tables are of this program's version; see `indexer.database.migrate`."""
 
-    def __init__(self, engine: Engine, chain_id: int, address: bytes, first_block: int) -> None:
-        """Open the pool's rows, or begin them. Raises SettingsError when the chain's rows are another pool's."""
+    def __init__(
+        self, engine: Engine, chain_id: int, address: bytes, first_block: int, range_blocks: int | None = None
+    ) -> None:
+        """Open the pool's rows, or begin them. Raises SettingsError when the chain's rows are another pool's.
+
+        `range_blocks` is the width of new partitions in PostgreSQL; None for that of the chain's preset.
+        """
         self._engine = engine
         self.chain_id = chain_id
         pools = schema.POOLS
         with database_errors(), engine.begin() as connection:
+            # Two indexers may begin on one database at once.
+            lock_schema(connection)
             found = connection.execute(select(pools).where(pools.c.chain_id == chain_id)).one_or_none()
             if found is None:
                 values = {"chain_id": chain_id, "address": address, "first_block": first_block}
                 connection.execute(insert(pools).values(**values, **Counters()._asdict()))
-                self.first_block = first_block
-                return
+                found = connection.execute(select(pools).where(pools.c.chain_id == chain_id)).one()
         if found.address != address:
             raise SettingsError(
                 f"the database holds the pool 0x{found.address.hex()} of chain {chain_id}, not 0x{address.hex()}: "
                 "correct GELAP_POOL, or name another database in GELAP_DATABASE_URL"
             )
         self.first_block = int(found.first_block)
+        width = range_blocks or preset_of(chain_id).range_blocks
+        self._partitions = Partitions(engine, chain_id, self.first_block, width)
 
     def tip(self) -> BlockId | None:
         """The newest block that was read; None before the first."""
@@ -115,6 +138,7 @@ class Store:
             .where(pools.c.chain_id == self.chain_id, same_tip)
             .values(tip_number=newest.number, tip_hash=newest.hash, tip_timestamp=newest.timestamp, **after._asdict())
         )
+        self._partitions.cover(newest.number)
         try:
             with database_errors(), self._engine.begin() as connection:
                 # First, because it locks the row: two writers come one after the other, and the second finds out.
@@ -129,21 +153,26 @@ class Store:
                 self._prune(connection, newest.number)
         except StoreError as error:
             if isinstance(error.__cause__, IntegrityError | psycopg.IntegrityError):
-                raise MismatchError("a note was spent twice, says the endpoint: it sends false events") from error
+                raise MismatchError(SPENT_TWICE) from error
             raise
 
     def _cut(self, connection: Connection, onto: BlockId | None, counters: Counters) -> None:
+        first = 0 if onto is None else onto.number + 1
         for table, key, kept in (
             (schema.COMMITMENTS, "position", counters.queued),
             (schema.BATCHES, "number", counters.batches),
             (schema.NULLIFIERS, "number", counters.nullifiers),
             (schema.WITHDRAWALS, "number", counters.withdrawals),
-            (schema.JOURNAL, "number", 0 if onto is None else onto.number + 1),
         ):
-            connection.execute(delete(table).where(table.c.chain_id == self.chain_id, table.c[key] >= kept))
+            # The second condition says the same again, and spares older partitions.
+            gone = (table.c[key] >= kept, table.c.block_number >= first)
+            connection.execute(delete(table).where(table.c.chain_id == self.chain_id, *gone))
+        journal = schema.JOURNAL
+        connection.execute(delete(journal).where(journal.c.chain_id == self.chain_id, journal.c.number >= first))
 
     def _append(self, connection: Connection, changes: Changes) -> None:
         chain, before = self.chain_id, changes.before
+        self._refuse_spent(connection, changes)
         rows: list[tuple[Table, list[tuple]]] = [
             (schema.JOURNAL, [(chain, *each.block, each.has_events, *each.after) for each in changes.journal]),
             (
@@ -168,6 +197,16 @@ class Store:
         ]
         for table, values in rows:
             insert_rows(connection, table, values)
+
+    def _refuse_spent(self, connection: Connection, changes: Changes) -> None:
+        """Raises MismatchError for a nullifier that is there: no constraint of PostgreSQL spans partitions."""
+        if connection.dialect.name != "postgresql" or not changes.nullifiers:
+            return
+        table = schema.NULLIFIERS
+        words = bindparam("words", [event.nullifier for event in changes.nullifiers], ARRAY(LargeBinary))
+        spent = select(table.c.number).where(table.c.chain_id == self.chain_id, table.c.nullifier == any_(words))
+        if connection.execute(spent.limit(1)).first() is not None:
+            raise MismatchError(SPENT_TWICE)
 
     def _prune(self, connection: Connection, tip_number: int) -> None:
         table = schema.JOURNAL
