@@ -1,31 +1,47 @@
 """Three people, a relayer, two sequencers and an indexer, all real processes, live through random operations."""
 
 import os
+import random
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.world import checks, plan
+from tests.e2e.world.faults import Faults
 from tests.e2e.world.operations import Operations
-from tests.e2e.world.setting import world
+from tests.e2e.world.setting import World, world
 
 pytestmark = pytest.mark.slow
 
-OPERATIONS = int(os.environ.get("GELAP_E2E_OPERATIONS") or 20)
+OPERATIONS = int(os.environ.get("GELAP_E2E_OPERATIONS") or 200)
+FAULTS = [name for name in os.environ.get("GELAP_E2E_FAULTS", "").split(",") if name]
 
 
-def test_after_random_operations_the_sums_agree_everywhere(seed: int, tmp_path: Path) -> None:
+def test_after_random_operations_and_faults_the_sums_agree_everywhere(seed: int, tmp_path: Path) -> None:
     with world(tmp_path) as made:
-        for person in made.people:
-            person.command("sync", *person.here)
-        operations = Operations(made)
         try:
-            for step in plan.draw(seed, OPERATIONS):
-                made.log.append(f"{step.number:3} {step.kind}")
-                made.log[-1] += f" -> {operations.run(step)}"
-                made.look()
-            checks.everything_agrees(made)
+            live(made, seed)
         except BaseException:
-            print(f"GELAP_E2E_SEED={seed}")
-            print(made.report())
+            print(made.tails())
             raise
+        finally:
+            print("\n".join([f"GELAP_E2E_SEED={seed} GELAP_E2E_OPERATIONS={OPERATIONS}", *made.log]))
+
+
+def live(made: World, seed: int) -> None:
+    for person in made.people:
+        person.command("sync", *person.here)
+    operations = Operations(made)
+    faults = Faults(made, operations, random.Random(f"{seed} in faults"))
+    struck = plan.place(seed, OPERATIONS, FAULTS or faults.names)
+    for step in plan.draw(seed, OPERATIONS):
+        faults.mend(step.number)
+        if step.number in struck:
+            faults.strike(struck[step.number], step.number)
+        with made.telling(f"{step.number:3} {step.kind}") as tell:
+            tell(operations.run(step))
+        made.look()
+    faults.mend(None)
+    with made.telling("the end") as tell:
+        checks.everything_agrees(made)
+        tell("everything agrees")

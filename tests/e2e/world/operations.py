@@ -10,7 +10,7 @@ from eth_account import Account as EvmAccount
 from hexbytes import HexBytes
 
 from chain.errors import NotMinedError, RelayerError, RpcError
-from chain.pool import NOBODY
+from chain.relayer.quote import Kind
 from tests.e2e.world.model import Entry
 from tests.e2e.world.people import Person
 from tests.e2e.world.plan import Step
@@ -20,6 +20,10 @@ from wallet.exit_codes import ending_of
 from wallet.spend import PreparedSpend
 from wallet.store import StoredNote
 
+# More than any quote here: a payment leaves so much for it.
+MOST_FEE = 8 * UNIT
+# The exit code of a command whose node does not answer.
+ENDPOINT = 8
 TEXTS = ("", "for lunch", "[bold]rent[/]", "grüße ✓", "a" * 106)
 
 
@@ -28,7 +32,7 @@ class Payment:
     """A payment to make: what the model expects of it, given the fee, and how to ask a wallet and a command for it."""
 
     token: str
-    kind: str
+    kind: Kind
     entries: Callable[[int], list[Entry]]
     moved: Callable[[int], dict[tuple[str, str], int]]
     prepare: Callable[..., PreparedSpend]
@@ -44,10 +48,21 @@ class Operations:
     def run(self, step: Step) -> str:
         """Do it; returns what was done in words. AssertionError when anything is not as it must be."""
         person = self._world.people[step.actor]
+        if not person.endpoint.alive:
+            return self._unreachable(person, step)
         by = " by command" if step.by_command else ""
         words = self._kinds()[step.kind](person, step, step.rng())
         self.agree(person)
         return f"{person.name}: {words}{by}"
+
+    def _unreachable(self, person: Person, step: Step) -> str:
+        """Without its node nothing can be done, which is said in one line; nothing moves."""
+        if step.by_command:
+            person.command("sync", code=ENDPOINT)
+        else:
+            with pytest.raises(RpcError):
+                person.wallet.sync()
+        return f"{person.name}: the endpoint does not answer"
 
     def agree(self, person: Person) -> None:
         """The wallet, synchronised, holds what the model says."""
@@ -219,6 +234,25 @@ class Operations:
         assert resumed.receipt is not None, resumed.problem
         self._world.settled(resumed.receipt.tx_hash, payment.entries(0), payment.moved(0))
 
+    def resume_all(self, person: Person) -> int:
+        """After blocks were replaced: send again what this wallet has not seen settled; returns how much was.
+
+        A payment whose root went with a lost tree update can never settle: its notes come back with its deadline.
+        """
+        person.wallet.sync()
+        sent = 0
+        for resumed in person.wallet.resume():
+            if resumed.receipt is None:
+                assert "UnknownRoot" in resumed.problem, resumed.problem
+                continue
+            assert resumed.payment.call is not None
+            block = self._world.block_of(resumed.receipt.tx_hash)
+            assert block is not None
+            nullifiers = tuple(resumed.payment.call.nullifiers)
+            self._world.model.settle_again(nullifiers, resumed.receipt.tx_hash, block)
+            sent += 1
+        return sent
+
     # Payments
 
     def spendable(self, person: Person, token: str) -> list[StoredNote]:
@@ -293,10 +327,10 @@ class Operations:
 
     def _pay(self, person: Person, step: Step, rng: random.Random, payment: Callable[[str, int], Payment]) -> str:
         token, notes = self.rich_token(person)
-        if most(notes) < 10 * UNIT:
+        if most(notes) < MOST_FEE + UNIT:
             return self._deposit(person, step, rng)  # too poor to pay: that has a remedy
         # What is left covers a relayer's fee.
-        return self._settle(person, payment(token, most(notes) - 8 * UNIT), step, rng)
+        return self._settle(person, payment(token, most(notes) - MOST_FEE), step, rng)
 
     def _settle(self, person: Person, payment: Payment, step: Step, rng: random.Random) -> str:
         if step.by_command:
@@ -305,33 +339,33 @@ class Operations:
             return payment.command[0]
         if rng.random() < 0.5:
             return self.relayed(person, payment)
+        return self._by_oneself(person, payment)
+
+    def relayed(self, person: Person, payment: Payment) -> str:
+        """Have the relayer settle it; where it is away, oneself."""
+        if self._world.services["relayer"].child is None:
+            with self._world.relayer() as relayer, pytest.raises(RelayerError) as error:
+                relayer.terms()
+            assert error.value.code == "unreachable"
+            return self._by_oneself(person, payment) + ", the relayer is away"
+        payer = self._world.w3.eth.get_transaction_count(person.payer.address)
+        with self._world.relayer() as relayer:
+            signed = relayer.quote(person.wallet.pool, payment.token, payment.kind)
+            quote = signed.quote
+            assert 0 < quote.fee < MOST_FEE, quote
+            spend = payment.prepare(fee=quote.fee, relayer=quote.relayer)
+            sent = relayer.submit(signed, spend.call(person.wallet.prove(spend).proof))
+        self._world.submissions.append(sent.id)
+        self._world.w3.eth.wait_for_transaction_receipt(HexBytes(sent.transaction), poll_latency=0.02)
+        self._world.settled(sent.transaction, payment.entries(quote.fee), payment.moved(quote.fee))
+        assert self._world.w3.eth.get_transaction_count(person.payer.address) == payer
+        return f"{payment.command[0]} by the relayer for {quote.fee}"
+
+    def _by_oneself(self, person: Person, payment: Payment) -> str:
         spend = payment.prepare()
         receipt = person.wallet.submit(spend, person.wallet.prove(spend))
         self._world.settled(receipt.tx_hash, payment.entries(0), payment.moved(0))
         return f"{payment.command[0]} with own gas"
-
-    def relayed(self, person: Person, payment: Payment) -> str:
-        """Have the relayer settle it. One that cannot be reached gets its fee all the same: it is in the proof."""
-        with self._world.relayer() as relayer:
-            try:
-                signed = relayer.quote(person.wallet.pool, payment.token, payment.kind)  # type: ignore[arg-type]
-            except RelayerError as error:
-                assert error.code == "unreachable", error
-                assert self._world.services["relayer"].child is None, error
-                spend = payment.prepare()
-                receipt = person.wallet.submit(spend, person.wallet.prove(spend))
-                self._world.settled(receipt.tx_hash, payment.entries(0), payment.moved(0))
-                return f"{payment.command[0]} with own gas, the relayer is away"
-            quote = signed.quote
-            assert 0 < quote.fee < 8 * UNIT, quote
-            assert quote.relayer != NOBODY
-            payer = person.wallet.pool.w3.eth.get_transaction_count(person.payer.address)
-            spend = payment.prepare(fee=quote.fee, relayer=quote.relayer)
-            sent = relayer.submit(signed, spend.call(person.wallet.prove(spend).proof))
-            self._world.w3.eth.wait_for_transaction_receipt(HexBytes(sent.transaction), poll_latency=0.02)
-        self._world.settled(sent.transaction, payment.entries(quote.fee), payment.moved(quote.fee))
-        assert person.wallet.pool.w3.eth.get_transaction_count(person.payer.address) == payer
-        return f"{payment.command[0]} by the relayer for {quote.fee}"
 
 
 def most(notes: list[StoredNote]) -> int:

@@ -4,7 +4,7 @@ import contextlib
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -63,6 +63,7 @@ class World:
     database: str
     model: Model = field(default_factory=Model)
     log: list[str] = field(default_factory=list)
+    submissions: list[str] = field(default_factory=list)
 
     # The chain
 
@@ -128,9 +129,18 @@ class World:
         for service in self.services.values():
             service.check()
 
-    def report(self) -> str:
-        tails = [service.tail() for service in self.services.values()]
-        return "\n".join(["operations:", *self.log, *tails])
+    @contextlib.contextmanager
+    def telling(self, what: str) -> Iterator[Callable[[str], None]]:
+        """Log what is done, and when it is done how it ended and how many seconds it took."""
+        started = time.monotonic()
+        self.log.append(what)
+        words: list[str] = []
+        yield words.append
+        self.log[-1] += f": {'; '.join(words)} ({time.monotonic() - started:.1f} s)"
+
+    def tails(self) -> str:
+        """The last lines of every process's log."""
+        return "\n".join(service.tail() for service in self.services.values())
 
 
 @contextlib.contextmanager

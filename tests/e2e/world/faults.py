@@ -1,0 +1,219 @@
+"""What goes wrong in the middle: blocks are replaced, an endpoint dies, processes are killed, a wallet is lost.
+
+Each fault leaves a world that the following operations can use, and says when what it broke is to be mended.
+"""
+
+import random
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.e2e.world import checks
+from tests.e2e.world.operations import Operations, most
+from tests.e2e.world.people import Person
+from tests.e2e.world.setting import UNIT, World
+
+WAIT_SECONDS = 60.0
+Mend = Callable[[], str | None]
+
+
+class Faults:
+    """`strike` does one by name; `mend` repairs what is due, everything when `number` is None."""
+
+    def __init__(self, world: World, operations: Operations, rng: random.Random) -> None:
+        self._world = world
+        self._operations = operations
+        self._rng = rng
+        self._due: list[tuple[int, str, Mend]] = []
+        self._all: dict[str, Callable[[int], str]] = {
+            "blocks replaced": self._replace_blocks,
+            "chain set back": self._set_back,
+            "endpoint dies": self._kill_endpoint,
+            "indexer killed": self._kill_indexer,
+            "worker killed": self._kill_worker,
+            "relayer killed": self._kill_relayer,
+            "relayer restarted": self._restart_relayer,
+            "sequencer killed": self._kill_sequencer,
+            "wallet restored": self._restore_wallet,
+            "command killed": self._kill_command,
+        }
+
+    @property
+    def names(self) -> list[str]:
+        return list(self._all)
+
+    def strike(self, name: str, number: int) -> None:
+        with self._world.telling(f"    {name}") as tell:
+            tell(self._all[name](number))
+
+    def mend(self, number: int | None) -> None:
+        """Repair what is due before operation `number`."""
+        for item in list(self._due):
+            if number is None or item[0] <= number:
+                self._due.remove(item)
+                with self._world.telling(f"    {item[1]}") as tell:
+                    tell(item[2]() or "mended")
+
+    def _later(self, number: int, within: tuple[int, int], name: str, mend: Mend) -> str:
+        steps = self._rng.randint(*within)
+        self._due.append((number + steps, name, mend))
+        return f"for {steps} operations"
+
+    # The chain
+
+    def _replace_blocks(self, number: int) -> str:
+        """Payments that no wallet has seen in a block yet, and some that were seen, are in blocks that are replaced.
+
+        The first transaction of the lost blocks stands in another block afterwards.
+        """
+        world = self._world
+        for person in world.people:
+            self._pay_unseen(person)
+        self._wait_for_relayer()
+        depth = len(world.people) + self._rng.randint(0, 4)
+        head = world.w3.eth.block_number
+        blocks = [world.w3.eth.get_block(block) for block in range(head - depth + 1, head + 1)]
+        lost = [shown for block in blocks for shown in block["transactions"]]
+        kept = [[world.request("eth_getRawTransactionByHash", lost[0].to_0x_hex()), 1]] if lost else []
+        world.request("anvil_reorg", depth, kept)
+        return f"{depth} blocks, {self._reconcile()}"
+
+    def _set_back(self, number: int) -> str:
+        """All blocks from here to some operations later are lost, and the chain goes on another way."""
+        snapshot = self._world.request("evm_snapshot")
+
+        def revert() -> str:
+            world = self._world
+            self._wait_for_relayer()
+            height = world.w3.eth.block_number
+            assert world.request("evm_revert", snapshot)
+            lost = height - world.w3.eth.block_number
+            world.request("anvil_mine", hex(lost + 1))
+            return f"{lost} blocks, {self._reconcile()}"
+
+        return self._later(number, (3, 6), "chain goes on from a former block", revert)
+
+    def _pay_unseen(self, person: Person) -> None:
+        """A payment whose block its wallet does not look at."""
+        token, notes = self._operations.rich_token(person)
+        if not notes:
+            return
+        payment = self._operations.withdrawing(person, token, most(notes), self._rng)
+        spend = payment.prepare()
+        receipt = person.wallet.submit(spend, person.wallet.prove(spend))
+        self._world.settled(receipt.tx_hash, payment.entries(0), payment.moved(0))
+
+    def _wait_for_relayer(self) -> None:
+        """A payment that the relayer has not seen mined is sent again by it, whenever it likes."""
+        deadline = time.monotonic() + WAIT_SECONDS
+        with self._world.relayer() as relayer:
+            for submission in self._world.submissions:
+                while relayer.status(submission).state == "pending":
+                    assert time.monotonic() < deadline, f"the relayer does not settle {submission}"
+                    time.sleep(0.05)
+
+    def _reconcile(self) -> str:
+        """Have the model follow the chain and every wallet send again what was not settled; then all must agree."""
+        world = self._world
+        lost = world.model.follow(world.block_of)
+        for effect in lost:
+            for entry in effect.entries:
+                if entry.kind == "received":
+                    (person,) = [each for each in world.people if each.name == entry.person]
+                    person.unused.insert(0, person.issued[int(entry.counterparty)])
+        sent = sum(self._operations.resume_all(person) for person in world.people)
+        for person in world.people:
+            self._operations.agree(person)
+        checks.everything_agrees(world)
+        return f"{len(lost)} transactions lost, {sent} of them sent again"
+
+    # Endpoints and processes
+
+    def _kill_endpoint(self, number: int) -> str:
+        self._world.endpoint.kill()
+        return self._later(number, (5, 9), "endpoint is back", self._world.endpoint.revive)
+
+    def _kill_indexer(self, number: int) -> str:
+        indexer = self._world.services["indexer"]
+        indexer.kill()
+
+        def restart() -> None:
+            indexer.start()
+            checks.everything_agrees(self._world)
+
+        return self._later(number, (4, 8), "indexer is back", restart)
+
+    def _kill_worker(self, number: int) -> str:
+        """In the middle of a proof, as near as a random time comes to it."""
+        worker = self._world.services[self._rng.choice(("worker 1", "worker 2"))]
+        timer = threading.Timer(self._rng.uniform(0, 0.6), worker.kill)
+        timer.start()
+
+        def restart() -> None:
+            timer.join()
+            worker.start()
+
+        return self._later(number, (3, 6), f"{worker.name} is back", restart)
+
+    def _kill_relayer(self, number: int) -> str:
+        relayer = self._world.services["relayer"]
+        relayer.kill()
+        return self._later(number, (3, 6), "relayer is back", relayer.start)
+
+    def _restart_relayer(self, number: int) -> str:
+        relayer = self._world.services["relayer"]
+        relayer.stop()
+        relayer.start()
+        return "it ended in order"
+
+    def _kill_sequencer(self, number: int) -> str:
+        sequencer = self._world.services[self._rng.choice(("sequencer 1", "sequencer 2"))]
+        sequencer.kill()
+        return self._later(number, (4, 8), f"{sequencer.name} is back", sequencer.start)
+
+    # Wallets
+
+    def _restore_wallet(self, number: int) -> str:
+        """An empty folder, the mnemonic and the chain give the same balances and history; it is used from then on."""
+        world = self._world
+        world.flush()
+        index = self._rng.randrange(len(world.people))
+        person = world.people[index]
+        person.close()
+        folder = Path(f"{person.folder}-restored-{number}")
+        restored = Person(person.name, folder, person.mnemonic, person.payer, person.endpoint, person.where)
+        restored.prepare_commands()
+        restored.command("import", "--mnemonic-file", str(folder / "words"))
+        restored.command("sync", *restored.here)
+        checks.commands_agree(world, restored, person.name)
+        checks.wallet_agrees(world, person.name, restored.wallet)
+        # Addresses that nobody paid to leave no trace on the chain: those beyond the last paid one are not known.
+        restored.issued = [address for address, _ in restored.wallet.addresses()]
+        assert restored.issued == person.issued[: len(restored.issued)]
+        restored.unused = [address for address in person.unused if address in restored.issued]
+        world.people[index] = restored
+        return f"{person.name}'s"
+
+    def _kill_command(self, number: int) -> str:
+        """`gelap wallet withdraw` is killed when it has its proof and sends: `gelap wallet resume` settles it."""
+        world = self._world
+        for person in self._rng.sample(world.people, len(world.people)):
+            token, notes = self._operations.rich_token(person)
+            if most(notes) >= UNIT:
+                break
+        payment = self._operations.withdrawing(person, token, most(notes), self._rng)
+        with person.endpoint.hold("eth_sendRawTransaction"):
+            process = person.start(*payment.command, "--yes")
+            try:
+                assert person.endpoint.caught.wait(WAIT_SECONDS), "the command sent nothing"
+            finally:
+                process.kill()
+                process.communicate()
+        payments = person.command("status")["result"]["payments"]
+        (waiting,) = [found for found in payments if found["stage"] == "proved"]
+        assert waiting["to"] == payment.command[1]
+        (resumed,) = person.command("resume", "--yes")["result"]["payments"]
+        assert resumed["problem"] == "", resumed
+        world.settled(resumed["transaction"], payment.entries(0), payment.moved(0))
+        return f"{person.name}'s, and resumed"
