@@ -14,7 +14,7 @@ import requests
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
 
 from chain.errors import MismatchError, RpcError, UnavailableError
-from chain.http import host_of, open_session, retry_after
+from chain.http import TooLongError, host_of, open_session, read_body, retry_after
 
 MAX_ANSWER_BYTES = 256 << 20
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
@@ -107,7 +107,9 @@ class Endpoint:
                 stream=True,
                 allow_redirects=False,
             ) as response:
-                text = self._read(response, method)
+                text = read_body(response, MAX_ANSWER_BYTES, _SLOW_ANSWER * self._timeout)
+        except TooLongError:
+            raise RefusedError(f"{self.name} answers {method} with more than {MAX_ANSWER_BYTES >> 20} MiB") from None
         except (OSError, HTTPError, ValueError) as error:
             # The exception's own message holds the URL.
             raise self._no_answer(error, method) from None
@@ -125,17 +127,6 @@ class Endpoint:
             if status >= 500:
                 raise UnavailableError(message) from None
             raise (RefusedError if status in (400, 413) else RpcError)(message) from None
-
-    def _read(self, response: requests.Response, method: str) -> bytes:
-        give_up = time.monotonic() + _SLOW_ANSWER * self._timeout
-        text = bytearray()
-        while piece := response.raw.read1(1 << 20, decode_content=True):
-            text += piece
-            if len(text) > MAX_ANSWER_BYTES:
-                raise RefusedError(f"{self.name} answers {method} with more than {MAX_ANSWER_BYTES >> 20} MiB")
-            if time.monotonic() > give_up:
-                raise requests.ReadTimeout
-        return bytes(text)
 
     def _no_answer(self, error: Exception, method: str) -> UnavailableError:
         reason = getattr(error.args[0], "reason", None) if error.args else None

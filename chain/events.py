@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 from eth_abi import decode
 from eth_abi.exceptions import DecodingError
@@ -118,18 +118,6 @@ class EventPage:
     last_block: int
     last_hash: str
     events: tuple[PoolEvent, ...]
-
-
-class EventSource(Protocol):
-    """Where pages of a pool's events come from: an indexer (`chain.stream.source`), or a node."""
-
-    def pages(self, after: tuple[int, str] | None = None) -> Iterator[EventPage]:
-        """What came after the block `after` (number and 0x hash; None for all), oldest first, block after block.
-
-        Raises ReorgError when the source knows another block of that number, SourceError or RpcError when it cannot be
-        used, and yields nothing when it is behind that block.
-        """
-        ...
 
 
 def read_pages(w3: Web3, address: ChecksumAddress, from_block: int, to_block: int) -> Iterator[EventPage]:

@@ -4,6 +4,7 @@ URLs of services often hold keys, in their path or before the host. Nothing here
 its host and port.
 """
 
+import time
 from urllib.parse import urlsplit
 
 import requests
@@ -43,6 +44,27 @@ def open_session(url: str, proxy: str | None = None, ca_file: str | None = None)
         session.trust_env = False
         session.verify = ca_file
     return session
+
+
+class TooLongError(Exception):
+    """The answer is longer than its reader takes."""
+
+
+def read_body(response: requests.Response, most: int, seconds: float) -> bytes:
+    """The body of a response that was asked for with `stream`, as far as it is there.
+
+    Raises TooLongError above `most` bytes, requests.ReadTimeout when it still arrives after `seconds`, however steadily
+    it drips, and what requests and urllib3 raise (OSError, urllib3's HTTPError) when it breaks off.
+    """
+    give_up = time.monotonic() + seconds
+    text = bytearray()
+    while piece := response.raw.read1(1 << 20, decode_content=True):
+        text += piece
+        if len(text) > most:
+            raise TooLongError
+        if time.monotonic() > give_up:
+            raise requests.ReadTimeout
+    return bytes(text)
 
 
 def retry_after(response: requests.Response) -> float:

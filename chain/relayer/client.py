@@ -14,10 +14,11 @@ import time
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-import requests
 from pydantic import BaseModel
+from urllib3.exceptions import HTTPError
 
 from chain.errors import RelayerError
+from chain.http import TooLongError, host_of, open_session, read_body
 from chain.pool import Pool, Spend
 from chain.relayer.quote import Kind, SignedQuote
 from chain.relayer.wire import QuoteModel, SpendModel, SubmissionModel, SubmitModel, TermsModel, parse
@@ -32,16 +33,18 @@ class RelayerClient:
     cannot be true. With a proxy nothing is taken from the environment and nothing goes around it.
     """
 
-    def __init__(self, url: str, *, proxy: str | None = None, timeout: float = 60.0) -> None:
-        if not url.startswith(("http://", "https://")):
+    def __init__(
+        self, url: str, *, proxy: str | None = None, ca_file: str | None = None, timeout: float = 60.0
+    ) -> None:
+        """`ca_file` holds the certificates (PEM) to trust in place of the public ones."""
+        name = host_of(url)
+        if name is None:
             raise RelayerError("a relayer is named by an http or https URL", "unreachable")
+        self.name = name
         self._url = url.rstrip("/")
         self._timeout = timeout
-        self._session = requests.Session()
-        self._session.headers["User-Agent"] = "gelap"
+        self._session = open_session(url, proxy, ca_file)
         self._session.trust_env = False
-        if proxy is not None:
-            self._session.proxies = {"http": proxy, "https": proxy}
 
     def __enter__(self) -> Self:
         return self
@@ -90,29 +93,30 @@ class RelayerClient:
 
     def _ask(self, model: type[M], method: str, path: str, **options: Any) -> M:
         try:
-            response = self._session.request(
-                method, self._url + path, timeout=self._timeout, allow_redirects=False, **options
-            )
-        except requests.RequestException as error:
+            with self._session.request(
+                method, self._url + path, timeout=self._timeout, allow_redirects=False, stream=True, **options
+            ) as response:
+                content = read_body(response, _MOST_BYTES, self._timeout)
+        except TooLongError:
+            raise RelayerError("the relayer's answer is too long", "lying") from None
+        except (OSError, ValueError, HTTPError) as error:
             raise RelayerError(
                 f"the relayer does not answer ({type(error).__name__}): try another one, or broadcast yourself",
                 "unreachable",
             ) from None
-        if len(response.content) > _MOST_BYTES:
-            raise RelayerError("the relayer's answer is too long", "lying")
         if response.status_code != 200:
-            raise _refusal(response)
+            raise _refusal(response.status_code, content)
         try:
-            answer = parse(model, response.content)
+            answer = parse(model, content)
         except RelayerError as error:
             raise RelayerError(f"the relayer's answer cannot be read: {error}", "lying") from None
         assert isinstance(answer, model)
         return answer
 
 
-def _refusal(response: requests.Response) -> RelayerError:
+def _refusal(status: int, content: bytes) -> RelayerError:
     try:
-        problem = json.loads(response.content)
+        problem = json.loads(content)
         return RelayerError(str(problem["detail"])[:500], str(problem["code"])[:20])
     except (ValueError, KeyError, TypeError):
-        return RelayerError(f"the relayer answers with status {response.status_code}: try another one", "unreachable")
+        return RelayerError(f"the relayer answers with status {status}: try another one", "unreachable")

@@ -15,7 +15,7 @@ from urllib3.exceptions import HTTPError
 
 from chain.errors import ReorgError, SourceError
 from chain.events import AccountUpdated, CommitmentQueued, EventPage, NullifierUsed, Origin, PoolEvent, WithdrawExecuted
-from chain.http import host_of, open_session, retry_after
+from chain.http import TooLongError, host_of, open_session, read_body, retry_after
 from chain.stream.format import MEDIA_TYPE, BrokenOffError, Frame, decode_stream
 from chain.stream.records import BlockId, Event, Inserted, Nullified, Queued
 
@@ -95,13 +95,15 @@ class IndexerSource:
         try:
             if response.status_code != 200:
                 raise self._refusal(response)
-            document = json.loads(self._read(response))
+            document = json.loads(read_body(response, _MOST_JSON_BYTES, FRAME_SECONDS))
             if document["tip"] is None:
                 return None
             return _block_id(document["tip"])
         except _InterruptedError as error:
             raise self._given_up(error) from None
-        except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
+        except (HTTPError, OSError) as error:
+            raise self._given_up(_InterruptedError(f"breaks its answer off ({type(error).__name__})")) from None
+        except (TooLongError, ValueError, KeyError, TypeError, AttributeError, OverflowError):
             raise SourceError(f"{self.name} gives no indexer's status: check the address") from None
         finally:
             response.close()
@@ -149,14 +151,6 @@ class IndexerSource:
             if time.monotonic() > self._frame_deadline:
                 raise _InterruptedError(f"takes more than {FRAME_SECONDS:.0f} s for a part of its answer")
             yield chunk
-
-    def _read(self, response: requests.Response) -> bytes:
-        text = bytearray()
-        for chunk in self._chunks(response):
-            text += chunk
-            if len(text) > _MOST_JSON_BYTES:
-                raise ValueError("too long")
-        return bytes(text)
 
     def _get(self, path: str, query: dict[str, str], media_type: str) -> requests.Response:
         try:
