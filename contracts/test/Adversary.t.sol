@@ -101,8 +101,8 @@ contract AdversaryTest is PoolTest {
         assertEq(_issued.balanceOf(BOB), 1, "another relayer");
     }
 
-    /// @dev Said openly: an issuer can freeze or seize the pool's tokens, everybody's. Other tokens go on, and transfers
-    /// inside the pool do, too.
+    /// @dev Said openly: an issuer can freeze or seize the pool's tokens, everybody's. Other tokens go on, and so do
+    /// transfers inside the pool.
     function test_AnIssuerStopsItsOwnTokenAndNoOther() external {
         _issued.freeze(address(pool), true);
         GelapShieldedAccount.Spend memory stuck = prove(_ofIssued(withdrawal(10, 1)));
