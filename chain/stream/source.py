@@ -91,22 +91,18 @@ class IndexerSource:
 
     def tip(self) -> BlockId | None:
         """The last block that the indexer has read, as it says; None when it has read none."""
-        response = self._get("/v1/status", {}, "application/json")
         try:
-            if response.status_code != 200:
-                raise self._refusal(response)
-            document = json.loads(read_body(response, _MOST_JSON_BYTES, FRAME_SECONDS))
-            if document["tip"] is None:
-                return None
-            return _block_id(document["tip"])
+            with self._get("/v1/status", {}, "application/json") as response:
+                if response.status_code != 200:
+                    raise self._refusal(response)
+                tip = json.loads(read_body(response, _MOST_JSON_BYTES, FRAME_SECONDS))["tip"]
+            return None if tip is None else _block_id(tip)
         except _InterruptedError as error:
             raise self._given_up(error) from None
         except (HTTPError, OSError) as error:
             raise self._given_up(_InterruptedError(f"breaks its answer off ({type(error).__name__})")) from None
-        except (TooLongError, ValueError, KeyError, TypeError, AttributeError, OverflowError):
+        except (TooLongError, ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError):
             raise SourceError(f"{self.name} gives no indexer's status: check the address") from None
-        finally:
-            response.close()
 
     def _stream(self, after: tuple[int, str] | None) -> Iterator[EventPage]:
         query = {} if after is None else {"after": str(after[0]), "hash": after[1]}
