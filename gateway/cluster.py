@@ -14,6 +14,7 @@ from celery import Celery
 from gateway import metrics, validation
 from gateway.circuits import Circuits
 from gateway.tenants import Caller, Doorkeeper, Scope
+from gelap.tracing import Silence, Traces
 from protocol.sealing import fingerprint
 from worker.errors import NoClusterKeyError, StaleClusterKeyError, UnknownJobError
 from worker.jobs import Job, JobStore, Outcome, Overview, Request
@@ -34,6 +35,7 @@ class Cluster:
         app: Celery,
         circuits: Circuits,
         door: Doorkeeper,
+        traces: Traces | None = None,
     ) -> None:
         self.files = circuits
         self._store = store
@@ -41,6 +43,7 @@ class Cluster:
         self._sender = Sender(app)
         self._messages = Messages()
         self._door = door
+        self._traces = traces or Silence()
         self._last_key = b""
 
     @property
@@ -118,7 +121,8 @@ class Cluster:
         # A message with several jobs in it gathers them in the sender; one for this job alone can go with it.
         alone = self._sender.most_in_one(request.key) == 1
         word = self._messages.one(request.key) if alone else ""
-        outcome, job = self._store.submit(replace(request, quota=caller.quota), sealed_to=sealed_to, message=word)
+        request = replace(request, quota=caller.quota, traceparent=self._traces.current())
+        outcome, job = self._store.submit(request, sealed_to=sealed_to, message=word)
         if outcome is Outcome.NEW and not alone:
             self._sender.send(request.key)
         metrics.JOBS.labels(job.kind.value, job.circuit, outcome.value).inc()

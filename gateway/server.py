@@ -29,6 +29,7 @@ from gateway.tls import Tls, TlsFiles, require_tls_or_loopback
 from gateway.validation import MAX_REQUEST_BYTES
 from gelap.listener import HttpListener, stop_signal
 from gelap.logs import where
+from gelap.tracing import traces_of
 from proto import prover_pb2, prover_pb2_grpc
 from worker import queue
 from worker.connection import connect_or_explain
@@ -80,12 +81,13 @@ async def serve(config: GatewayConfig) -> None:
         require_tls_or_loopback(config.http_address, config.tls, config.plaintext, "REST")
     tls = Tls(config.tls) if config.tls else None
     sys.setswitchinterval(_SWITCH_SECONDS)
+    traces = traces_of("gelap-gateway")
     client = connect_or_explain(config.redis_url)
     circuits = Circuits(config.key_dir)
     register = Register(client, config.tenants)
     door = OpenDoor(register) if config.open_door else register
     store = JobStore(client, config.limits)
-    cluster = Cluster(client, store, queue.make_app(config.redis_url), circuits, door)
+    cluster = Cluster(client, store, queue.make_app(config.redis_url), circuits, door, traces)
     loop = asyncio.get_running_loop()
     loop.set_default_executor(ThreadPoolExecutor(_THREADS, thread_name_prefix="redis"))
 
@@ -98,13 +100,14 @@ async def serve(config: GatewayConfig) -> None:
     await watch.look()
 
     async with contextlib.AsyncExitStack() as running:
-        server, port = await _listen(config.address, ProverService(calls), watch.health, tls)
+        running.callback(traces.close)
+        server, port = await _listen(config.address, ProverService(calls, traces), watch.health, tls)
         running.push_async_callback(server.stop, 0)
         listeners = []
         if config.http_address:
             grace = config.drain + _LAST_WORDS
             context = tls.context if tls else None
-            app = rest_app(calls, watch.condition)
+            app = rest_app(calls, watch.condition, traces)
             rest = HttpListener(app, config.http_address, ConfigurationError, context, grace)
             listeners.append(await running.enter_async_context(rest))
         if config.metrics_address:

@@ -1,8 +1,9 @@
 """The gRPC service: from gRPC's calls to those of `calls.py`, and from what they raise to a status."""
 
+import contextlib
 import functools
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any, NoReturn, TypeVar
 
 import grpc
@@ -12,11 +13,13 @@ from gateway.calls import Calls, waiting_time
 from gateway.failures import AboutJobError, failure_of
 from gateway.status import STATUS, metadata_of
 from gateway.tenants import api_key_of
+from gelap.tracing import Silence, Traces
 from proto import prover_pb2 as messages
 from proto import prover_pb2_grpc
 
 T = TypeVar("T")
 _INTERFACE = "grpc"
+_SERVICE = messages.DESCRIPTOR.services_by_name["Prover"].full_name
 
 
 def _answered(method: Callable[..., Awaitable[T]]) -> Callable[..., Awaitable[T]]:
@@ -24,7 +27,7 @@ def _answered(method: Callable[..., Awaitable[T]]) -> Callable[..., Awaitable[T]
 
     @functools.wraps(method)
     async def answer(self: "ProverService", request: Any, context: grpc.aio.ServicerContext) -> T:
-        with _Measured(method.__name__) as measured:
+        with _measured(self.traces, method.__name__, context) as measured:
             try:
                 return await method(self, request, context, _api_key(context))
             except Exception as error:
@@ -38,7 +41,7 @@ def _streamed(method: Callable[..., AsyncIterator[T]]) -> Callable[..., AsyncIte
 
     @functools.wraps(method)
     async def answer(self: "ProverService", request: Any, context: grpc.aio.ServicerContext) -> AsyncIterator[T]:
-        with _Measured(method.__name__) as measured:
+        with _measured(self.traces, method.__name__, context) as measured:
             try:
                 async for item in method(self, request, context, _api_key(context)):
                     yield item
@@ -49,8 +52,9 @@ def _streamed(method: Callable[..., AsyncIterator[T]]) -> Callable[..., AsyncIte
 
 
 class ProverService(prover_pb2_grpc.ProverServicer):
-    def __init__(self, calls: Calls) -> None:
+    def __init__(self, calls: Calls, traces: Traces | None = None) -> None:
         self._calls = calls
+        self.traces = traces or Silence()
 
     @_answered
     async def Prove(self, request: messages.ProveRequest, context: grpc.aio.ServicerContext, key: str) -> messages.Job:
@@ -120,6 +124,18 @@ class _Measured:
         metrics.CALLS_IN_HAND.labels(_INTERFACE, self._method).dec()
         metrics.CALLS.labels(_INTERFACE, self._method, self.code.name).inc()
         metrics.CALL_SECONDS.labels(_INTERFACE, self._method).observe(time.perf_counter() - self._started)
+
+
+@contextlib.contextmanager
+def _measured(traces: Traces, method: str, context: grpc.aio.ServicerContext) -> Iterator[_Measured]:
+    parents = [value for name, value in context.invocation_metadata() or () if name == "traceparent"]
+    with traces.call(f"{_SERVICE}/{method}", parents[0] if len(parents) == 1 else "") as span:
+        measured = _Measured(method)
+        try:
+            with measured:
+                yield measured
+        finally:
+            span.end_as(measured.code.name, measured.code is not grpc.StatusCode.OK)
 
 
 def _api_key(context: grpc.aio.ServicerContext) -> str:

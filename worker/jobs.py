@@ -102,7 +102,7 @@ class Request:
     `public_inputs` are canonical 32-byte words, `statement` is the statement hash, `wait` the seconds it may stay
     queued, `key` the digest of the verification key (32 bytes): only workers with its proving key get the job.
     A proving job has `sealed`, a verification `proof` (256 bytes). `quota` is how many new jobs the tenant may have
-    a day (UTC), 0 for any number.
+    a day (UTC), 0 for any number. `traceparent` is the trace it belongs to, if any (W3C Trace Context).
     """
 
     kind: Kind
@@ -117,6 +117,7 @@ class Request:
     idempotency_key: str = ""
     priority: Priority = Priority.NORMAL
     quota: int = 0
+    traceparent: str = ""
 
 
 @dataclass(frozen=True)
@@ -144,6 +145,7 @@ class Job:
     valid: bool | None = None
     error: ClusterError | None = None
     seconds: Mapping[str, float] = field(default_factory=dict)
+    traceparent: str = ""
 
     @property
     def fake(self) -> bool:
@@ -206,6 +208,7 @@ class JobStore:
                 sealed_to,
                 QUEUE,
                 message,
+                request.traceparent,
             )
         except redis.ResponseError as error:
             # A script's failure is told in other words than a command's, by Redis 6 and 7.
@@ -391,6 +394,7 @@ def _job(fields: Mapping[bytes, bytes]) -> Job:
         valid=fields[b"valid"] == b"1" if b"valid" in fields else None,
         error=error,
         seconds=_seconds(fields),
+        traceparent=fields.get(b"trace", b"").decode(),
     )
 
 

@@ -10,6 +10,7 @@ import redis
 import structlog
 
 from gelap.logs import where
+from gelap.tracing import Silence, Traces
 from protocol.field import to_bytes32
 from protocol.sealing import ClusterPrivateKey
 from protocol.statements import decode_inputs, statement_hash
@@ -46,6 +47,7 @@ class JobRunner:
         worker: str,
         tell: Callable[[bytes, int], None],
         concurrency: int,
+        traces: Traces | None = None,
     ) -> None:
         self._store = store
         self._executor = executor
@@ -54,6 +56,7 @@ class JobRunner:
         self._metrics = metrics
         self._worker = worker
         self._tell = tell
+        self._traces = traces or Silence()
         self._slots = _Slots(concurrency)
         self._threads = ThreadPoolExecutor(concurrency, thread_name_prefix="job")
         self._draining = threading.Event()
@@ -91,7 +94,7 @@ class JobRunner:
         told = log.bind(job=job.id, circuit=job.circuit, kind=job.kind.value, attempt=job.attempts)
         told.debug("job taken up")
         seconds: dict[str, float] = {"queue": job.seconds.get("queue", 0.0)}
-        outcome = "failed"
+        outcome, started = "failed", time.time()
         with self._leases.hold(attempt) as lease:
             try:
                 outcome = self._carry_out(lease, seconds, told)
@@ -105,6 +108,9 @@ class JobRunner:
                 outcome = self._fail(attempt, error, told)
         self.done += 1
         self._metrics.attempt_ended(job.circuit, outcome, seconds)
+        ended: dict[str, str | int] = {"job": job.id, "attempt": job.attempts, "outcome": outcome}
+        failed = outcome in ("failed", "tried again")
+        self._traces.attempt(f"{job.kind.value} {job.circuit}", job.traceparent, started, seconds, ended, failed)
 
     def _carry_out(self, lease: Lease, seconds: dict[str, float], told: structlog.typing.FilteringBoundLogger) -> str:
         attempt, job = lease.attempt, lease.attempt.job

@@ -16,6 +16,7 @@ import structlog
 from celery import Celery
 from celery.worker import state as celery_state
 
+from gelap.tracing import traces_of
 from protocol.sealing import fingerprint
 from worker import queue
 from worker.cluster_key import load_cluster_key
@@ -70,6 +71,7 @@ def serve(
     forbid_core_dumps()
     sys.setswitchinterval(_SWITCH_SECONDS)
     stopper = Stopper()
+    traces = traces_of("gelap-worker")
     client = connect_or_explain(config.redis_url)
     entries = read_manifest(config.key_dir)
     key, made = load_cluster_key(config.cluster_key_file)
@@ -97,7 +99,7 @@ def serve(
     def tell(key: bytes, jobs: int) -> None:
         queue.tell(app, key, jobs)
 
-    runner = JobRunner(store, executor, key, leases, metrics, worker.id, tell, concurrency)
+    runner = JobRunner(store, executor, key, leases, metrics, worker.id, tell, concurrency, traces)
     heartbeat = Heartbeat(
         Registry(client), lambda: replace(worker, in_hand=leases.count, done=runner.done), key.public_key
     )
@@ -106,6 +108,7 @@ def serve(
 
     with ExitStack() as running:
         # Stopped in the opposite order: jobs in hand still need the device and their leases.
+        running.callback(traces.close)
         if config.metrics_address is not None:
             running.callback(metrics.serve(config.metrics_address))
         watchdog.start()

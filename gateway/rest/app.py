@@ -23,6 +23,7 @@ from gateway.rest.openapi import describe, page
 from gateway.rest.operations import OPERATIONS, Operation
 from gateway.status import STATUS, problem_of
 from gateway.tenants import api_key_of
+from gelap.tracing import Silence, Traces
 from worker.errors import InvalidRequestError, RequestTooLargeError
 
 # Twice what gRPC takes: bytes are hexadecimal here.
@@ -32,7 +33,7 @@ _INTERFACE = "rest"
 _PROBLEM = "application/problem+json"
 
 
-def rest_app(calls: Calls, condition: Condition) -> Starlette:
+def rest_app(calls: Calls, condition: Condition, traces: Traces | None = None) -> Starlette:
     """The interface with its description (`/openapi.json`, `/docs`) and the probes."""
     document = describe(OPERATIONS)
     html = page(document)
@@ -45,31 +46,34 @@ def rest_app(calls: Calls, condition: Condition) -> Starlette:
         return HTMLResponse(html, headers={"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"})
 
     routes = [
-        Route(operation.path, _endpoint(calls, operation), methods=[operation.method]) for operation in OPERATIONS
+        Route(operation.path, _endpoint(calls, operation, traces or Silence()), methods=[operation.method])
+        for operation in OPERATIONS
     ]
     routes += [Route("/openapi.json", openapi), Route("/docs", docs), *probe_routes(condition)]
     return Starlette(routes=routes, exception_handlers={HTTPException: _no_such_path})
 
 
-def _endpoint(calls: Calls, operation: Operation) -> Any:
+def _endpoint(calls: Calls, operation: Operation, traces: Traces) -> Any:
     async def answer(request: Request) -> Response:
         started = time.perf_counter()
         in_hand = metrics.CALLS_IN_HAND.labels(_INTERFACE, operation.name)
         in_hand.inc()
         code = StatusCode.CANCELLED
-        try:
-            response = await _answer(calls, operation, request)
-            code = StatusCode.OK
-        except ClientDisconnect:
-            # Nobody reads it.
-            response = Response(status_code=499)
-        except Exception as error:
-            response, code = _problem(error)
-        finally:
-            in_hand.dec()
-            metrics.CALLS.labels(_INTERFACE, operation.name, code.name).inc()
-            # A stream's own time is that of its job.
-            metrics.CALL_SECONDS.labels(_INTERFACE, operation.name).observe(time.perf_counter() - started)
+        with traces.call(f"{operation.method} {operation.path}", request.headers.get("traceparent", "")) as span:
+            try:
+                response = await _answer(calls, operation, request)
+                code = StatusCode.OK
+            except ClientDisconnect:
+                # Nobody reads it.
+                response = Response(status_code=499)
+            except Exception as error:
+                response, code = _problem(error)
+            finally:
+                in_hand.dec()
+                span.end_as(code.name, code is not StatusCode.OK)
+                metrics.CALLS.labels(_INTERFACE, operation.name, code.name).inc()
+                # A stream's own time is that of its job.
+                metrics.CALL_SECONDS.labels(_INTERFACE, operation.name).observe(time.perf_counter() - started)
         return response
 
     return answer

@@ -3,12 +3,12 @@
 --       idempotency digest, ms it may wait in the queue, ms to keep it after its end, ms to keep the idempotency key,
 --       queue limit, ms that a job may have waited before no more are taken, new jobs a day of the tenant (0: any),
 --       cluster key that the inputs are sealed to ('' for whichever), what the names of the broker's lists begin with,
---       message that lets a worker take the job ('' if the caller sends word)
+--       message that lets a worker take the job ('' if the caller sends word), trace that the job belongs to or ''
 local id, kind, tenant, circuit, key, priority = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
 local statement, public, sealed, proof, idempotency = ARGV[7], ARGV[8], ARGV[9], ARGV[10], ARGV[11]
 local wait, keep, remember = tonumber(ARGV[12]), tonumber(ARGV[13]), tonumber(ARGV[14])
 local limit, patience, quota = tonumber(ARGV[15]), tonumber(ARGV[16]), tonumber(ARGV[17])
-local cluster_key, queues, message = ARGV[18], ARGV[19], ARGV[20]
+local cluster_key, queues, message, trace = ARGV[18], ARGV[19], ARGV[20], ARGV[21]
 local DAY = 86400000
 local idempotency_key = 'gelap:idempotency:' .. tenant .. ':' .. idempotency
 
@@ -24,6 +24,9 @@ local function create()
   redis.call('HSET', job_key(id), 'id', id, 'kind', kind, 'tenant', tenant, 'circuit', circuit, 'key', key,
     'priority', priority, 'statement', statement, 'public', public, 'created_ms', now, 'created_us', now_us,
     'expires_ms', now + wait, 'attempts', 0, 'retries', 0, 'losses', 0)
+  if trace ~= '' then
+    redis.call('HSET', job_key(id), 'trace', trace)
+  end
 end
 
 -- A later caller for the same statement may be willing to wait longer, or want it sooner.
