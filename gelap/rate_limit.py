@@ -20,19 +20,21 @@ class RateLimit:
         self._rate, self._burst, self._clock = rate, max(1, burst), clock
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
-    def seconds_to_wait(self, address: str) -> float:
-        """Take one request from the bucket of `address`; above 0 when there was none, and how long until there is."""
+    def seconds_to_wait(self, address: str, cost: int = 1) -> float:
+        """Take `cost` requests from the bucket of `address`; above 0 when there were not as many, and how long until
+        there are. More than a burst counts as one."""
         if self._rate <= 0:
             return 0.0
         key = _customer(address)
         now = self._clock()
         tokens, at = self._buckets.pop(key, (float(self._burst), now))
         tokens = min(self._burst, tokens + (now - at) * self._rate)
-        allowed = tokens >= 1
-        self._buckets[key] = (tokens - allowed, now)
+        cost = min(cost, self._burst)
+        allowed = tokens >= cost
+        self._buckets[key] = (tokens - cost if allowed else tokens, now)
         if len(self._buckets) > MAX_ADDRESSES:
             self._buckets.popitem(last=False)
-        return 0.0 if allowed else (1 - tokens) / self._rate
+        return 0.0 if allowed else (cost - tokens) / self._rate
 
 
 def retry_after(seconds: float) -> str:

@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import Iterator
 from importlib.resources import as_file, files
 from pathlib import Path
+from typing import Any
 
 import psycopg
 from alembic import command
@@ -36,6 +37,14 @@ def sqlite_url(path: Path) -> str:
     return f"sqlite:///{path.absolute()}"
 
 
+class _BinaryCursor(psycopg.Cursor):
+    """Takes results in PostgreSQL's binary form: as text a memo would come in hexadecimal, and be decoded again."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.format = psycopg.pq.Format.BINARY
+
+
 def _engine(url: str, read_only: bool) -> Engine:
     try:
         parsed = make_url(url)
@@ -52,7 +61,8 @@ def _engine(url: str, read_only: bool) -> Engine:
             isolation_level="REPEATABLE READ" if read_only else "READ COMMITTED",
             pool_size=READ_CONNECTIONS if read_only else 1,
             max_overflow=0,
-            connect_args={"options": options, "connect_timeout": 10},
+            connect_args={"options": options, "connect_timeout": 10}
+            | ({"cursor_factory": _BinaryCursor} if read_only else {}),
         )
     if parsed.get_backend_name() != "sqlite":
         raise SettingsError("the indexer keeps its data in PostgreSQL or SQLite: correct GELAP_DATABASE_URL")

@@ -95,6 +95,9 @@ CALLS = Counter("gelap_indexer_api_calls", "Answered requests", ("route", "statu
 CALL_SECONDS = Histogram(
     "gelap_indexer_api_call_seconds", "Time to an answer's start", ("route",), buckets=_BUCKETS, registry=REGISTRY
 )
+CACHE = Counter(
+    "gelap_indexer_api_cache", "Finished pages looked for in Redis: hit, miss, error", ("outcome",), registry=REGISTRY
+)
 STREAMS = Gauge("gelap_indexer_api_streams", "Open streams of new blocks", registry=REGISTRY)
 
 

@@ -1,7 +1,8 @@
 """What the API reads: pages by number, whole frames of events, and Merkle paths. Nothing here knows a user."""
 
+import contextlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Engine, Row, Table, select
@@ -37,6 +38,15 @@ class Leaf(NamedTuple):
     row: Row[Any]
 
 
+class State(NamedTuple):
+    """The row of a pool: what was read so far."""
+
+    address: bytes
+    first_block: int
+    tip: BlockId | None
+    counters: Counters
+
+
 class UnknownBlockError(StoreError):
     """The block that a reader stopped at is not in the journal: it was replaced, or this indexer is behind."""
 
@@ -54,39 +64,17 @@ class Reader:
         with database_errors(), self._engine.connect() as connection:
             return self._summary(connection)
 
+    @contextlib.contextmanager
+    def view(self) -> Iterator["View"]:
+        """The pool in one state: whatever is read through one view belongs together."""
+        with database_errors(), self._engine.connect() as connection:
+            yield View(connection, self.chain_id, self._state(connection))
+
     def leaves(self, first: int, limit: int) -> tuple[list[Leaf], int]:
         """The filled leaves among the indices `first .. first + limit - 1`, and how many leaves are used in all."""
-        with database_errors(), self._engine.connect() as connection:
-            used = BATCH * self._summary(connection).counters.batches
-            end = min(first + limit, used)
-            if first >= end:
-                return [], used
-            table = schema.BATCHES
-            batches = connection.execute(
-                select(table.c.number, table.c.first_position, table.c.size)
-                .where(
-                    table.c.chain_id == self.chain_id,
-                    table.c.number >= first // BATCH,
-                    table.c.number <= (end - 1) // BATCH,
-                )
-                .order_by(table.c.number)
-            ).all()
-            last = batches[-1]
-            rows = self._range(
-                connection, schema.COMMITMENTS, "position", batches[0].first_position, last.first_position + last.size
-            )
-        found, row = [], iter(rows)
-        for batch in batches:
-            for leaf_index in range(BATCH * batch.number, BATCH * batch.number + batch.size):
-                leaf = Leaf(leaf_index, next(row))
-                if first <= leaf_index < end:
-                    found.append(leaf)
-        return found, used
-
-    def page(self, table: Table, key: str, first: int, limit: int) -> list[Row[Any]]:
-        """Rows with the numbers `first .. first + limit - 1`."""
-        with database_errors(), self._engine.connect() as connection:
-            return self._range(connection, table, key, first, first + limit)
+        with self.view() as view:
+            used = BATCH * view.state.counters.batches
+            return view.leaves(first, min(first + limit, used)), used
 
     def blocks(self, below: int, limit: int) -> list[Row[Any]]:
         """Journaled blocks with a number of at most `below`, newest first."""
@@ -204,23 +192,25 @@ class Reader:
         return events
 
     def _summary(self, connection: Connection) -> Summary:
-        pools, batches = schema.POOLS, schema.BATCHES
+        batches = schema.BATCHES
+        state = self._state(connection)
+        root = connection.scalar(
+            select(batches.c.root).where(
+                batches.c.chain_id == self.chain_id, batches.c.number == state.counters.batches - 1
+            )
+        )
+        return Summary(self.chain_id, *state, None if root is None else bytes(root))
+
+    def _state(self, connection: Connection) -> State:
+        pools = schema.POOLS
         row = connection.execute(select(pools).where(pools.c.chain_id == self.chain_id)).one_or_none()
         if row is None:
             raise StoreError(f"the database holds no pool of chain {self.chain_id}: run `gelap indexer run` first")
-        counters = _counters(row)
-        root = connection.scalar(
-            select(batches.c.root).where(batches.c.chain_id == self.chain_id, batches.c.number == counters.batches - 1)
-        )
         tip = None if row.tip_number is None else BlockId(row.tip_number, bytes(row.tip_hash), row.tip_timestamp)
-        return Summary(
-            self.chain_id, bytes(row.address), row.first_block, tip, counters, None if root is None else bytes(root)
-        )
+        return State(bytes(row.address), row.first_block, tip, _counters(row))
 
     def _range(self, connection: Connection, table: Table, key: str, first: int, end: int) -> list[Row[Any]]:
-        column = table.c[key]
-        query = select(table).where(table.c.chain_id == self.chain_id, column >= first, column < end)
-        return list(connection.execute(query.order_by(column)).all())
+        return _rows_between(connection, self.chain_id, table, key, first, end)
 
     def _refresh(self, connection: Connection, summary: Summary) -> None:
         """Bring the tree in memory to the summary's root; a reorganisation may have replaced any of its batches."""
@@ -231,6 +221,54 @@ class Reader:
             if self._tree.root == summary.root:
                 return
         raise StoreError("the batches in the database do not lead to its root: it is damaged, restore it")
+
+
+class View:
+    """One pool as one transaction sees it; `state` is read already. Not for use by several threads."""
+
+    def __init__(self, connection: Connection, chain_id: int, state: State) -> None:
+        self.connection = connection
+        self.chain_id = chain_id
+        self.state = state
+
+    def rows(
+        self, table: Table, key: str, first: int, end: int, columns: Sequence[str] | None = None
+    ) -> list[Row[Any]]:
+        """Rows with the numbers `first .. end - 1`, in order; of all columns, or of `columns` only."""
+        return _rows_between(self.connection, self.chain_id, table, key, first, end, columns)
+
+    def leaves(self, first: int, end: int, columns: Sequence[str] | None = None) -> list[Leaf]:
+        """The filled leaves `first .. end - 1`, all of them in the tree; of their commitments' rows, `columns`."""
+        if first >= end:
+            return []
+        batches = self.rows(schema.BATCHES, "number", first // BATCH, (end - 1) // BATCH + 1)
+        last = batches[-1]
+        row = iter(
+            self.rows(
+                schema.COMMITMENTS, "position", batches[0].first_position, last.first_position + last.size, columns
+            )
+        )
+        found = []
+        for batch in batches:
+            for leaf_index in range(BATCH * batch.number, BATCH * batch.number + batch.size):
+                leaf = Leaf(leaf_index, next(row))
+                if first <= leaf_index < end:
+                    found.append(leaf)
+        return found
+
+    def block_of(self, table: Table, key: str, number: int) -> BlockId:
+        """The block that the row with this number is in; the row is there."""
+        journal = schema.JOURNAL
+        row = self.connection.execute(
+            select(journal.c.number, journal.c.hash, journal.c.timestamp)
+            .join_from(
+                table,
+                journal,
+                (journal.c.chain_id == table.c.chain_id) & (journal.c.number == table.c.block_number),
+            )
+            .where(table.c.chain_id == self.chain_id, table.c[key] == number)
+        ).one()
+        return BlockId(row.number, bytes(row.hash), row.timestamp)
 
 
 def pools_of(engine: Engine) -> list[tuple[int, bytes]]:
@@ -247,3 +285,18 @@ def _counters(row: Row[Any]) -> Counters:
 
 def _place(row: Row[Any]) -> tuple[int, int, bytes]:
     return row.block_number, row.log_index, row.transaction_hash
+
+
+def _rows_between(
+    connection: Connection,
+    chain_id: int,
+    table: Table,
+    key: str,
+    first: int,
+    end: int,
+    columns: Sequence[str] | None = None,
+) -> list[Row[Any]]:
+    column = table.c[key]
+    chosen = select(table) if columns is None else select(*(table.c[name] for name in columns))
+    query = chosen.where(table.c.chain_id == chain_id, column >= first, column < end)
+    return list(connection.execute(query.order_by(column)).all())

@@ -8,8 +8,8 @@ import structlog
 
 from gelap.listener import HttpListener, stop_signal
 from gelap.rate_limit import RateLimit
-from indexer.api.app import Api, api_app, metrics_app
-from indexer.api.tips import Tips
+from indexer.api.app import api_app, metrics_app
+from indexer.api.served import Api
 from indexer.chains import preset_of
 from indexer.config import ChainConfig, IndexerConfig
 from indexer.database import read_engine, require_current
@@ -75,14 +75,11 @@ async def _serving(
     if not readers:
         which = "no pool" if config.chain_id is None else f"no pool of chain {config.chain_id}"
         raise SettingsError(f"the database holds {which} yet: run `gelap indexer run` with a chain to follow first")
-    reader = next(iter(readers.values()))
-    async with Tips(reader) as tips:
-        app = api_app(Api(reader, tips, RateLimit(config.rate, config.burst)))
-        async with HttpListener(app, config.address, SettingsError, grace=_GRACE_SECONDS) as listener:
-            try:
-                yield listener
-            finally:
-                # Streams of new blocks never end by themselves.
-                await tips.close()
-                await listener.stop()
+    api = Api(readers, RateLimit(config.rate, config.burst), health=health)
+    async with api, HttpListener(api_app(api), config.address, SettingsError, grace=_GRACE_SECONDS) as listener:
+        try:
+            yield listener
+        finally:
+            await api.end_streams()
+            await listener.stop()
     engine.dispose()

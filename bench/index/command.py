@@ -18,8 +18,8 @@ from bench.index.server import recorded_chain
 from bench.result import Result
 from gelap.listener import HttpListener
 from gelap.rate_limit import RateLimit
-from indexer.api.app import Api, api_app
-from indexer.api.tips import Tips
+from indexer.api.app import api_app
+from indexer.api.served import Api
 from indexer.database import migrate, read_engine, write_engine
 from indexer.errors import SettingsError
 from indexer.follower import Follower, Pace
@@ -109,13 +109,11 @@ def _pages(database: str, commitments: int, number: int) -> list[float]:
     engine = read_engine(database)
 
     async def serve() -> None:
-        reader = Reader(engine, 31337)
-        async with Tips(reader) as tips:
-            api = Api(reader, tips, RateLimit(0, 1))
-            async with HttpListener(api_app(api), "127.0.0.1:0", SettingsError) as listener:
-                ports.append(listener.port)
-                ready.set()
-                await asyncio.to_thread(done.wait)
+        api = Api({"local": Reader(engine, 31337)}, RateLimit(0, 1))
+        async with api, HttpListener(api_app(api), "127.0.0.1:0", SettingsError) as listener:
+            ports.append(listener.port)
+            ready.set()
+            await asyncio.to_thread(done.wait)
 
     server = threading.Thread(target=lambda: asyncio.run(serve()))
     server.start()

@@ -49,7 +49,7 @@ class Tips:
     async def follow(self) -> AsyncIterator[Summary | None]:
         """The state now and after every change; None when nothing happened for a while."""
         self.streams += 1
-        metrics.STREAMS.set(self.streams)
+        metrics.STREAMS.inc()
         seen: Summary | None = None
         try:
             while not self._closing:
@@ -64,7 +64,7 @@ class Tips:
                     yield None
         finally:
             self.streams -= 1
-            metrics.STREAMS.set(self.streams)
+            metrics.STREAMS.dec()
 
     async def _watch(self) -> None:
         while True:

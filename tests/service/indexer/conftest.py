@@ -5,6 +5,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -12,8 +13,8 @@ from sqlalchemy import text
 from bench.index.postgresql import private_postgresql
 from gelap.listener import HttpListener
 from gelap.rate_limit import RateLimit
-from indexer.api.app import Api, api_app
-from indexer.api.tips import Tips
+from indexer.api.app import api_app
+from indexer.api.served import Api
 from indexer.database import migrate, read_engine, sqlite_url, write_engine
 from indexer.errors import SettingsError
 from indexer.reader import Reader
@@ -49,22 +50,29 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 @contextmanager
-def served(database: str, chain_id: int, limit: RateLimit | None = None) -> Iterator[str]:
-    """The API over a database, from a thread; yields its URL."""
+def served(database: str, chain_id: int, limit: RateLimit | None = None, **options: Any) -> Iterator[str]:
+    """The API over a database, from a thread; yields its URL. `options` are those of `Api`."""
+    with served_chains(database, {"local": chain_id}, limit, **options) as url:
+        yield url
+
+
+@contextmanager
+def served_chains(
+    database: str, chains: dict[str, int], limit: RateLimit | None = None, **options: Any
+) -> Iterator[str]:
     started: list[tuple[int, asyncio.AbstractEventLoop, asyncio.Event]] = []
     ready = threading.Event()
     engine = read_engine(database)
 
     async def serve() -> None:
         done = asyncio.Event()
-        reader = Reader(engine, chain_id)
-        async with Tips(reader, 0.05) as tips:
-            app = api_app(Api(reader, tips, limit or RateLimit(0, 1)))
-            async with HttpListener(app, "127.0.0.1:0", SettingsError) as listener:
-                started.append((listener.port, asyncio.get_running_loop(), done))
-                ready.set()
-                await done.wait()
-                await tips.close()
+        readers = {name: Reader(engine, chain_id) for name, chain_id in chains.items()}
+        api = Api(readers, limit or RateLimit(0, 1), tip_seconds=0.05, **options)
+        async with api, HttpListener(api_app(api), "127.0.0.1:0", SettingsError) as listener:
+            started.append((listener.port, asyncio.get_running_loop(), done))
+            ready.set()
+            await done.wait()
+            await api.end_streams()
 
     thread = threading.Thread(target=lambda: asyncio.run(serve()))
     thread.start()
