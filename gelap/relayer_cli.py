@@ -1,8 +1,6 @@
 """`gelap relayer`."""
 
-import contextlib
-import signal
-import threading
+import asyncio
 from pathlib import Path
 from typing import Annotated
 
@@ -33,10 +31,34 @@ def relayer(
         Path | None,
         typer.Option(envvar="GELAP_EVM_PASSPHRASE_FILE", help="The passphrase, if the key is a JSON keystore."),
     ] = None,
-    rpc_url: Annotated[str | None, typer.Option(envvar="GELAP_RPC_URL", help="The chain's JSON-RPC endpoint.")] = None,
+    viewing_key_file: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="GELAP_RELAYER_VIEWING_KEY_FILE",
+            help="Take fees as notes to the first address of the account whose exported viewing key is in this file.",
+        ),
+    ] = None,
+    rpc_url: Annotated[
+        list[str] | None,
+        typer.Option(
+            envvar="GELAP_RPC_URL",
+            help="JSON-RPC endpoint; repeat, or separate by blanks, for others to turn to when one fails.",
+        ),
+    ] = None,
     address: Annotated[
         str, typer.Option(envvar="GELAP_RELAYER_ADDRESS", help="Where to serve, host:port, behind a TLS proxy.")
-    ] = "127.0.0.1:8090",
+    ] = "127.0.0.1:8091",
+    metrics_address: Annotated[
+        str | None,
+        typer.Option(
+            envvar="GELAP_RELAYER_METRICS_ADDRESS", help="Where to serve /metrics, for operators (default: nowhere)."
+        ),
+    ] = None,
+    rate: Annotated[
+        float,
+        typer.Option(envvar="GELAP_RELAYER_RATE", min=0, help="Requests a second of one address; 0: any number."),
+    ] = 20.0,
+    burst: Annotated[int, typer.Option(envvar="GELAP_RELAYER_BURST", min=1, help="Its requests at once.")] = 100,
     margin: Annotated[int, typer.Option(min=0, help="Per cent that a quote is above the cost of its gas.")] = 30,
     extra_wei: Annotated[
         int, typer.Option(min=0, help="Fixed cost of a payment in wei, such as what a rollup charges for its data.")
@@ -44,6 +66,20 @@ def relayer(
     quote_life: Annotated[int, typer.Option(min=10, help="Seconds that a quote holds, at least.")] = 120,
     stuck_after: Annotated[float, typer.Option(min=1, help="Seconds until a transaction is replaced.")] = 45.0,
     dearest_gwei: Annotated[int, typer.Option(min=1, help="The most to pay for a unit of gas.")] = 500,
+    confirmations: Annotated[
+        int, typer.Option(min=1, help="Blocks that must hold a payment, its own included, until it is settled.")
+    ] = 1,
+    final_after: Annotated[
+        int, typer.Option(min=1, help="Blocks until a payment is no longer watched for reorganisations.")
+    ] = 64,
+    most_pending: Annotated[int, typer.Option(min=1, help="Payments under way at once.")] = 64,
+    most_pending_per_token: Annotated[int, typer.Option(min=1, help="Those of one token.")] = 32,
+    least_balance: Annotated[
+        float, typer.Option(min=0, help="Take nothing that could leave the account less ether than this.")
+    ] = 0.0,
+    drain: Annotated[
+        float, typer.Option(min=0, help="Seconds that payments under way are followed for when told to stop.")
+    ] = 10.0,
     log_level: Annotated[
         LogLevel, typer.Option(envvar="GELAP_LOG_LEVEL", help="The least severe lines to log.")
     ] = LogLevel.INFO,
@@ -54,57 +90,53 @@ def relayer(
     journal, one process. docs/relayer.md tells more.
     """
     configure_logs(log_level)
-    import structlog
-    import uvicorn
-
     from chain.accounts import read_account
     from chain.errors import ChainError
     from chain.pool import Pool
-    from chain.relayer.app import relayer_app
     from chain.relayer.journal import Journal
+    from chain.relayer.note_fees import NoteFees
+    from chain.relayer.policy import Policy
     from chain.relayer.prices import Margin, Prices
-    from chain.relayer.service import Policy, Relayer
+    from chain.relayer.server import Serving, serve
+    from chain.relayer.service import Relayer
     from chain.rpc import connect
+    from wallet.errors import WalletError
+    from wallet.viewing_key import decode
 
-    host, _, port = address.rpartition(":")
+    kept: Journal | None = None
     try:
-        if rpc_url is None:
-            raise ChainError("which node? Set GELAP_RPC_URL or give --rpc-url")
-        if not host or not port.isdigit() or not 0 <= int(port) < 1 << 16:
-            raise ChainError(f"{address} is no address to serve on, such as 127.0.0.1:8090")
         account = read_account(key_file, passphrase_file)
+        fees = None
+        if viewing_key_file is not None:
+            fees = NoteFees.of(decode(_text(viewing_key_file)))
         rates = Prices(prices, Margin(margin, extra_wei))
-        seen = Pool(connect(rpc_url), pool, account)
+        seen = Pool(connect(rpc_url or ()), pool, account)
         kept = Journal(journal)
-        policy = Policy(quote_life=quote_life, stuck_after=stuck_after, dearest=dearest_gwei * 10**9)
-        service = Relayer(seen, account, rates, kept, policy)
-    except (ChainError, ValueError) as error:
+        policy = Policy(
+            quote_life=quote_life,
+            stuck_after=stuck_after,
+            dearest=dearest_gwei * 10**9,
+            confirmations=confirmations,
+            final_after=max(final_after, confirmations),
+            most_pending=most_pending,
+            most_pending_per_token=most_pending_per_token,
+            least_balance=int(least_balance * 10**18),
+        )
+        service = Relayer(seen, account, rates, kept, policy, note_fees=fees)
+        service.require_usable()
+        asyncio.run(serve(service, Serving(address, metrics_address or None, rate, burst, drain)))
+    except (ChainError, WalletError, ValueError) as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(2) from None
-    log = structlog.get_logger("gelap.relayer")
-    stop = threading.Event()
-    tending = threading.Thread(target=service.run, args=(stop,), name="tend")
-    tending.start()
-    log.info("relayer ready", account=account.address, pool=seen.address, chain_id=seen.chain_id, address=address)
-    config = uvicorn.Config(
-        relayer_app(service),
-        host=host.strip("[]"),
-        port=int(port),
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        ws="none",
-        timeout_graceful_shutdown=10,
-    )
-    server = uvicorn.Server(config)
-    # Its own way ends the process by the signal again; a relayer that was asked to stop exits with 0.
-    server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign, assignment]
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: setattr(server, "should_exit", True))
-    try:
-        server.run()
     finally:
-        stop.set()
-        tending.join()
-        kept.close()
-    log.info("relayer stopped")
+        if kept is not None:
+            kept.close()
+
+
+def _text(path: Path) -> str:
+    from chain.errors import ChainError
+
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ChainError(f"{path} cannot be read ({type(error).__name__})") from None

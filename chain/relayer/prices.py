@@ -1,17 +1,24 @@
 """What a payment costs a relayer, in the token that it is paid in."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import structlog
 from eth_utils import is_address, to_checksum_address
 
 from chain.errors import ChainError, RelayerError
+from chain.relayer import metrics
 from chain.relayer.quote import Kind
 
 # Gas of a spend with a fee, of contracts/test/fixtures/gas.json, rounded up; a third note instead of a fee on chain.
 GAS: dict[Kind, int] = {"transact": 425_000, "withdraw": 455_000, "transact-note": 425_000}
 WEI = 10**18
+# Amounts of notes are below 2^128, and so are fees.
+_MOST = 1 << 128
+
+log = structlog.get_logger("gelap.relayer")
 
 
 @dataclass(frozen=True)
@@ -27,27 +34,30 @@ class Margin:
 class Prices:
     """Reads a JSON file {token address: what one ether costs in the token's smallest unit, as decimal text}.
 
-    The file is read again when it has changed; keeping it true to the market is its owner's part.
+    The file is read again when it has changed; keeping it true to the market is its owner's part. A change that cannot
+    be used is told in the log and by a metric, and the prices before it hold.
     """
 
     def __init__(self, path: Path, margin: Margin | None = None) -> None:
+        """Raises ChainError for a file that cannot be used."""
         self._path = path
         self._margin = margin or Margin()
         self._changed_at: int | None = None
         self._rates: dict[str, int] = {}
-        self.rates()
+        self.usable = True
+        self._read()
 
-    def rates(self) -> dict[str, int]:
-        """By checksummed address. Raises ChainError for a file that cannot be used."""
+    def rates(self) -> Mapping[str, int]:
+        """By checksummed address."""
         try:
-            changed_at = self._path.stat().st_mtime_ns
-            if changed_at != self._changed_at:
-                self._rates = _checked(json.loads(self._path.read_text(encoding="utf-8")))
-                self._changed_at = changed_at
-        except (OSError, ValueError) as error:
-            raise ChainError(
-                f"{self._path} must hold a JSON object of token addresses and prices of one ether: {error}"
-            ) from None
+            self._read()
+        except ChainError as error:
+            if self.usable:
+                log.error("prices unusable: the ones before hold", reason=str(error))
+            self.usable = False
+        else:
+            self.usable = True
+        metrics.PRICES_USABLE.set(self.usable)
         return self._rates
 
     def fee(self, token: str, kind: Kind, gas_price: int, gas: int | None = None) -> int:
@@ -59,27 +69,50 @@ class Prices:
         if rate is None:
             raise RelayerError("this relayer takes no fee in that token: see its terms", "token")
         wei = (gas or GAS[kind]) * gas_price * (100 + self._margin.percent) // 100 + self._margin.extra_wei
-        return _two_digits(-(-wei * rate // WEI))
+        return two_digits(-(-wei * rate // WEI))
 
     def cost(self, token: str, gas: int, gas_price: int) -> int:
         """What so much gas costs, without the margin, rounded up."""
         return -(-(gas * gas_price + self._margin.extra_wei) * self.rates().get(token, 0) // WEI)
 
+    def _read(self) -> None:
+        try:
+            changed_at = self._path.stat().st_mtime_ns
+            if changed_at != self._changed_at:
+                text = self._path.read_text(encoding="utf-8")
+                self._rates = _checked(json.loads(text, object_pairs_hook=list))
+                self._changed_at = changed_at
+        except OSError as error:
+            raise ChainError(f"{self._path} cannot be read: {error.strerror}") from None
+        except json.JSONDecodeError as error:
+            raise ChainError(f"{self._path} is not JSON: {error}") from None
+        except ValueError as error:
+            raise ChainError(
+                f"{self._path} must hold a JSON object of token addresses and what one ether costs in each one's "
+                f"smallest unit, as text: {error}"
+            ) from None
 
-def _checked(content: object) -> dict[str, int]:
-    if not isinstance(content, dict) or not content:
-        raise ValueError("there are no tokens in it")
-    rates: dict[str, int] = {}
-    for token, price in content.items():
-        if not is_address(token) or not isinstance(price, str) or not price.isascii() or not price.isdigit():
-            raise ValueError(f"{token} must be an address, and its price decimal text")
-        if int(price) == 0:
-            raise ValueError(f"{token} has the price 0")
-        rates[to_checksum_address(token)] = int(price)
-    return rates
 
-
-def _two_digits(amount: int) -> int:
-    """Rounded up to two significant digits: fees that many payments share single nobody out."""
+def two_digits(amount: int) -> int:
+    """Rounded up to two significant digits, at least 1: fees that many payments share single nobody out."""
     scale = 10 ** max(0, len(str(amount)) - 2)
     return max(1, -(-amount // scale) * scale)
+
+
+def _checked(content: object) -> dict[str, int]:
+    """The prices in a JSON object, given as its pairs. Raises ValueError."""
+    if not isinstance(content, list) or not all(isinstance(pair, tuple) for pair in content):
+        raise ValueError("it is no object")
+    if not content:
+        raise ValueError("there are no tokens in it")
+    rates: dict[str, int] = {}
+    for token, price in content:
+        if not is_address(token):
+            raise ValueError(f"{token[:50]} is no address of 0x and 40 hexadecimal digits, or its checksum is wrong")
+        if not isinstance(price, str):
+            raise ValueError(f"the price of {token} is no text: put it in quotation marks")
+        if not price.isascii() or not price.isdigit() or not 0 < int(price) < _MOST:
+            raise ValueError(f"the price of {token} is no whole number from 1 to 2^128 in decimal digits")
+        if rates.setdefault(to_checksum_address(token), int(price)) != int(price):
+            raise ValueError(f"{token} has two prices")
+    return rates

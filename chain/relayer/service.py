@@ -1,47 +1,55 @@
-"""The relayer: quotes fees, checks that a payment pays, sends it, and cares for it until it is mined.
+"""The relayer: quotes fees, checks that a payment pays, sends it, and cares for it until it is settled.
 
-It cannot change a payment, as receiver, relayer, fee and deadline are bound in the proof; it can refuse or delay it.
+It cannot change a payment, as receiver, relayer, fee, deadline and memos are bound in the proof; it can refuse or delay
+it.
 """
 
 import hashlib
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import structlog
 from eth_account.signers.local import LocalAccount
 from eth_utils import to_checksum_address
 
 from chain.errors import ChainError, RelayerError, RevertedError
-from chain.pool import NOBODY, Pool, Spend
+from chain.pool import Pool, Spend
+from chain.relayer import metrics
+from chain.relayer.acceptance import Paid, require_paid
 from chain.relayer.journal import Journal, Submission
-from chain.relayer.note_fees import NoteFees, shows_no_fee
-from chain.relayer.prices import Prices
+from chain.relayer.note_fees import NoteFees
+from chain.relayer.policy import Policy
+from chain.relayer.prices import GAS, Prices
 from chain.relayer.quote import Kind, Quote, SignedQuote
-from chain.relayer.transactions import GasPrice, Transactions
+from chain.relayer.tending import Tender
+from chain.rpc import rpc_errors
 from chain.sender import GAS_MARGIN_PERCENT
+from chain.transactions import CANCEL_GAS, GasPrice, Transactions
 
 log = structlog.get_logger("gelap.relayer")
 _MINUTE = 60
+# A node that has not been read to the end for so long is taken to be away.
+_NODE_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
-class Policy:
-    """Times in seconds. A quote holds for `quote_life` to `quote_life` + 60. A transaction that no block holds after
-    `stuck_after` is replaced by a dearer one, up to `dearest` wei for a unit of gas. A payment must stay valid for
-    `least_time` when it comes in, and at most `most_pending` wait at once.
-    """
+class Health:
+    """Whether payments should be sent here: all three are needed, and `stopping` is not."""
 
-    quote_life: int = 120
-    stuck_after: float = 45.0
-    dearest: int = 500 * 10**9
-    least_time: int = 90
-    most_pending: int = 64
+    node_up: bool
+    funded: bool
+    prices_usable: bool
+    stopping: bool
+
+    @property
+    def ready(self) -> bool:
+        return self.node_up and self.funded and self.prices_usable and not self.stopping
 
 
 class Relayer:
-    """Safe for several threads. Every refusal is a RelayerError; ChainError when the node does not answer."""
+    """Safe for several threads. Refusals are RelayerErrors; another ChainError means that the node does not answer."""
 
     def __init__(
         self,
@@ -55,38 +63,51 @@ class Relayer:
     ) -> None:
         """`pool` is seen from `account`. `clock` is for the age of transactions; deadlines go by the chain's time.
         Without `note_fees`, or on a pool that has no key for it, no fee can be paid with a note.
+
+        Raises ChainError when the journal is another account's, pool's or chain's.
         """
         self.pool = pool
         self.address = account.address
         self.policy = policy or Policy()
+        self._asked_for_notes = note_fees is not None
+        self.note_fees = note_fees if (2, 3) in pool.arities() else None
         self._account = account
         self._prices = prices
         self._journal = journal
         self._clock = clock
-        self.note_fees = note_fees if (2, 3) in pool.arities() else None
         self._transactions = Transactions(pool.w3, account, pool.address, pool.chain_id)
+        self._tender = Tender(pool, journal, self._transactions, self.policy, clock)
         # One payment at a time takes a nonce, and one hand cares for those under way.
         self._sending = threading.Lock()
+        self._quotes: dict[tuple[str, Kind], tuple[int, SignedQuote]] = {}
+        self._seen_at: float | None = None
+        self._balance = 0
+        self._stopping = False
+        journal.require_owner(f"{self.address} in the pool {pool.address} of chain {pool.chain_id}")
 
     def tokens(self) -> list[str]:
         """The tokens that a fee can be paid in."""
         return sorted(self._prices.rates())
 
     def quote(self, token: str, kind: Kind) -> SignedQuote:
-        """A fee that this relayer will settle one payment for until the quote expires."""
-        payee = ""
-        if kind == "transact-note":
-            if self.note_fees is None:
-                raise RelayerError(
-                    "this relayer takes no fee paid with a note: ask for a quote of another kind", "kind"
-                )
-            payee = self.note_fees.address.encode()
-        fee = self._prices.fee(to_checksum_address(token), kind, self._transactions.expected_price())
-        # A whole minute: everybody who asks in it gets the same quote.
+        """A fee that this relayer will settle one payment for until the quote expires.
+
+        Everybody who asks within the same minute gets the same one, so that presenting it does not tell who asked.
+        """
+        token = to_checksum_address(token)
+        rate = self._prices.rates().get(token, 0)
+        # A whole minute, at least `quote_life` away.
         expiry = -(-(self.pool.now() + self.policy.quote_life) // _MINUTE) * _MINUTE
-        terms = (self.pool.chain_id, self.pool.address, self.address, to_checksum_address(token), kind)
-        quote = Quote(*terms, fee, expiry, payee)
-        return quote.signed(self._account)
+        kept_rate, kept = self._quotes.get((token, kind), (0, None))
+        if kept is not None and (kept_rate, kept.quote.expiry) == (rate, expiry):
+            return kept
+        payee = self._payee(kind)
+        fee = self._prices.fee(token, kind, self._transactions.expected_price())
+        self._require_funds(GAS[kind], self._transactions.price())
+        terms = (self.pool.chain_id, self.pool.address, self.address, token, kind)
+        signed = Quote(*terms, fee, expiry, payee).signed(self._account)
+        self._quotes[token, kind] = rate, signed
+        return signed
 
     def submit(self, signed: SignedQuote, spend: Spend) -> Submission:
         """Check a payment and send it. A payment that spends a note of one under way, or of one settled here, is
@@ -97,20 +118,17 @@ class Relayer:
             known = self._journal.with_nullifier(spend.nullifiers)
             if known is not None:
                 return known
-            now = self.pool.now()
-            signed.require_valid(now)
-            paid = self._require_paid(signed.quote, spend)
-            if spend.deadline < now + self.policy.least_time:
-                raise RelayerError(
-                    f"the payment ends in less than {self.policy.least_time} s: build it again", "deadline"
-                )
-            if len(self._journal.pending()) >= self.policy.most_pending:
-                raise RelayerError("too many payments are under way: try again later", "busy")
+            if self._stopping:
+                raise RelayerError("this relayer is about to stop: use another one, or try again later", "stopping")
+            paid = self._require_acceptable(signed, spend)
+            self._require_room(signed.quote.token)
             gas = self._simulate(data)
-            price = self._transactions.price()
-            if self._prices.cost(signed.quote.token, gas, self._transactions.expected_price()) > paid:
+            if self._prices.cost(signed.quote.token, gas, self._transactions.expected_price()) > paid.fee:
                 raise RelayerError("gas has become dearer than the fee: ask for a new quote", "underpaid")
-            return self._send(data, gas, price, spend)
+            price = self._transactions.price()
+            gas += gas * GAS_MARGIN_PERCENT // 100
+            self._require_funds(gas, price)
+            return self._send(data, gas, price, spend, signed.quote, paid)
 
     def find(self, submission_id: str) -> Submission:
         found = self._journal.find(submission_id)
@@ -119,49 +137,90 @@ class Relayer:
         return found
 
     def tend(self) -> None:
-        """Look after what is under way, once: note what was mined, replace what is stuck."""
+        """Look after what is under way, once: see `chain.relayer.tending`."""
         with self._sending:
-            for item in self._journal.pending():
-                self._tend(item)
+            self._tender.tend()
+            self._balance = self._transactions.balance()
+            pending = self._journal.pending()
+        self._seen_at = self._clock()
+        oldest = min((item.came_at for item in pending), default=self._seen_at)
+        metrics.PENDING.set(len(pending))
+        metrics.OLDEST_PENDING.set(self._seen_at - oldest)
+        metrics.BALANCE.set(self._balance / 10**18)
 
     def run(self, stop: threading.Event, pause: float = 2.0) -> None:
         """Tend until `stop` is set, whatever the node does."""
-        while not stop.wait(pause):
+        while True:
             try:
                 self.tend()
             except ChainError as error:
                 log.warning("node failed", reason=type(error).__name__)
+            metrics.NODE_UP.set(self.health().node_up)
+            if stop.wait(pause):
+                return
 
-    def _require_paid(self, quote: Quote, spend: Spend) -> int:
-        """The fee that the payment brings, in the quote's token."""
+    def drain(self) -> None:
+        """Take nothing new from now on; what is under way is cared for as before."""
+        self._stopping = True
+
+    def pending_count(self) -> int:
+        """How many payments are under way."""
+        return len(self._journal.pending())
+
+    def require_usable(self) -> None:
+        """Compare what was configured with the chain, before serving. Raises ChainError with what to change."""
+        for token in self.tokens():
+            with rpc_errors():
+                known = bool(self.pool.w3.eth.get_code(to_checksum_address(token)))
+            if not known:
+                raise ChainError(f"there is no token at {token} on chain {self.pool.chain_id}: correct the prices")
+            if self.pool.token(token).balance_of(self.address) == 0:
+                # 22,100 gas for a new storage slot of the token, against 5,000 for one that has been written.
+                log.warning("holds none of a token: the first fee in it costs 17,100 gas more", token=token)
+        if self.note_fees is None and self._asked_for_notes:
+            raise ChainError("this pool has no key for payments that pay with a note: leave the viewing key out")
+
+    def health(self) -> Health:
+        node_up = self._seen_at is not None and self._clock() - self._seen_at < _NODE_SECONDS
+        funded = self._balance > self.policy.least_balance
+        return Health(node_up, funded, self._prices.usable, self._stopping)
+
+    def _payee(self, kind: Kind) -> str:
+        if kind != "transact-note":
+            return ""
+        if self.note_fees is None:
+            raise RelayerError("this relayer takes no fee paid with a note: ask for a quote of another kind", "kind")
+        return self.note_fees.address.encode()
+
+    def _require_acceptable(self, signed: SignedQuote, spend: Spend) -> Paid:
+        quote, now = signed.quote, self.pool.now()
+        signed.require_valid(now)
         if (quote.chain_id, quote.pool, quote.relayer) != (self.pool.chain_id, self.pool.address, self.address):
             raise RelayerError("the quote is for another relayer, pool or chain", "bad-quote")
-        if quote.kind == "transact-note":
-            return self._require_note(quote, spend)
-        kind: Kind = "transact" if to_checksum_address(spend.receiver) == NOBODY else "withdraw"
-        if quote.kind != kind:
-            raise RelayerError(f"the quote is for {quote.kind}, the payment is a {kind}", "bad-quote")
-        if to_checksum_address(spend.relayer) != self.address:
-            raise RelayerError("the payment's fee goes to somebody else", "underpaid")
-        if spend.public_token != int(quote.token, 16):
-            raise RelayerError("the fee is not in the quote's token", "underpaid")
-        if spend.fee < quote.fee:
-            raise RelayerError(f"the fee is {spend.fee}, the quote says {quote.fee}", "underpaid")
-        return spend.fee
+        paid = require_paid(quote, spend, self.address, self.note_fees)
+        if paid.note is not None and self._journal.with_fee_note(paid.note) is not None:
+            raise RelayerError("that note has paid for another payment: make a new one", "underpaid")
+        if spend.deadline < now + self.policy.least_time:
+            raise RelayerError(f"the payment ends in less than {self.policy.least_time} s: build it again", "deadline")
+        return paid
 
-    def _require_note(self, quote: Quote, spend: Spend) -> int:
-        if self.note_fees is None or quote.payee != self.note_fees.address.encode():
-            raise RelayerError("the quote is for another address: ask for a new one", "bad-quote")
-        if not shows_no_fee(spend):
-            raise RelayerError("a payment that pays with a note shows no fee, relayer or receiver", "bad-quote")
-        note = self.note_fees.paid(spend, int(quote.token, 16))
-        if note is None:
+    def _require_room(self, token: str) -> None:
+        pending = self._journal.pending()
+        if len(pending) >= self.policy.most_pending:
+            raise RelayerError("too many payments are under way: try again later", "busy")
+        if sum(item.token == token for item in pending) >= self.policy.most_pending_per_token:
+            raise RelayerError("too many payments of this token are under way: try again later", "busy")
+
+    def _require_funds(self, gas: int, price: GasPrice) -> None:
+        """Whether the account can pay for `gas` more, at worst, after everything that waits."""
+        waiting = sum(item.max_fee * (CANCEL_GAS if item.cancelled else item.gas) for item in self._journal.pending())
+        self._balance = self._transactions.balance()
+        if self._balance - waiting - gas * price.max_fee < self.policy.least_balance:
+            log.warning("too little ether", ether=self._balance / 10**18)
             raise RelayerError(
-                "no memo of the payment opens to a note in the quote's token for this relayer", "underpaid"
+                "the relayer's account has too little ether: use another relayer, or broadcast the payment yourself",
+                "unfunded",
             )
-        if note.amount < quote.fee:
-            raise RelayerError(f"the note pays {note.amount}, the quote says {quote.fee}", "underpaid")
-        return note.amount
 
     def _simulate(self, data: str) -> int:
         try:
@@ -169,67 +228,32 @@ class Relayer:
         except RevertedError as error:
             raise RelayerError(str(error), "refused") from error
 
-    def _send(self, data: str, gas: int, price: GasPrice, spend: Spend) -> Submission:
+    def _send(self, data: str, gas: int, price: GasPrice, spend: Spend, quote: Quote, paid: Paid) -> Submission:
         nonce = max(self._transactions.nonce(), self._journal.next_nonce())
         if not self._journal.pending():
             # Nothing of ours waits, so a gap would be of nonces that were never used, and would block all that follow.
             nonce = self._transactions.nonce()
         name = hashlib.sha256(f"{nonce}:{data}".encode()).hexdigest()
-        gas += gas * GAS_MARGIN_PERCENT // 100
-        item = Submission(name, nonce, data, gas, price.max_fee, price.tip, self._clock(), ())
-        item, raw = self._transactions.sign(item)
+        shown, raw = self._transactions.sign(nonce, price, gas, data)
+        now = self._clock()
+        item = Submission(
+            id=name,
+            nonce=nonce,
+            data=data,
+            gas=gas,
+            max_fee=price.max_fee,
+            tip=price.tip,
+            sent_at=now,
+            hashes=(shown,),
+            token=quote.token,
+            fee=paid.fee,
+            way="chain" if paid.note is None else "note",
+            came_at=now,
+        )
         # Kept first: a crash after it was sent must not lead to a second transaction.
-        self._journal.add(item, spend.nullifiers)
-        if not self._transactions.send(raw):
+        self._journal.add(item, spend.nullifiers, paid.note)
+        if not self._transactions.send(shown, raw):
             self._journal.remove(item)
             raise RelayerError("the relayer's node refused the transaction: try again later", "node")
-        log.info("sent", id=item.id, nonce=nonce, transaction=item.hashes[-1])
+        log.info("sent", id=item.id, nonce=nonce, transaction=shown)
         return item
-
-    def _tend(self, item: Submission) -> None:
-        mined = self._transactions.mined(item)
-        if mined is not None:
-            self._close(item, *mined)
-        elif self._transactions.nonce("latest") > item.nonce:
-            # The receipt may be a moment behind the nonce.
-            if self._clock() - item.sent_at > self.policy.stuck_after:
-                self._fail(item, "another transaction of the relayer's account took its place")
-        elif self._clock() - item.sent_at > self.policy.stuck_after:
-            self._replace(item)
-
-    def _close(self, item: Submission, transaction: str, succeeded: bool) -> None:
-        others = tuple(shown for shown in item.hashes if shown != transaction)
-        item = replace(item, hashes=(*others, transaction))
-        if succeeded and not self._was_cancelled(item, transaction):
-            self._journal.update(replace(item, state="settled"))
-            log.info("settled", id=item.id, transaction=transaction)
-        else:
-            self._fail(item, "the pool refused it when it was mined" if not succeeded else "it was cancelled")
-
-    def _was_cancelled(self, item: Submission, transaction: str) -> bool:
-        """Whether this was the transaction that uses the nonce up: it goes to the relayer itself."""
-        return item.cancelled and self._transactions.recipient(transaction) == self.address
-
-    def _fail(self, item: Submission, detail: str) -> None:
-        self._journal.update(replace(item, state="failed", detail=detail))
-        log.warning("failed", id=item.id, detail=detail)
-
-    def _replace(self, item: Submission) -> None:
-        cancelled = item.cancelled
-        if not cancelled:
-            try:
-                # Not after what is pending: there its own transaction has spent the notes.
-                self.pool.estimate(item.data, "latest")
-            except RevertedError:
-                # It would now only burn gas: its deadline is over, or its notes were spent another way.
-                cancelled = True
-        dearer, market = GasPrice(item.max_fee, item.tip).raised(), self._transactions.price()
-        price = GasPrice(max(dearer.max_fee, market.max_fee), max(dearer.tip, market.tip))
-        if price.max_fee > self.policy.dearest:
-            price = GasPrice(item.max_fee, item.tip)  # sent again as it is, in case the node forgot it
-            cancelled = item.cancelled
-        changed = replace(item, max_fee=price.max_fee, tip=price.tip, cancelled=cancelled, sent_at=self._clock())
-        changed, raw = self._transactions.sign(changed)
-        self._journal.update(changed)
-        self._transactions.send(raw)
-        log.info("replaced", id=item.id, nonce=item.nonce, transaction=changed.hashes[-1], cancelled=cancelled)

@@ -136,6 +136,17 @@ class SubmissionModel(_Model):
     state: State
     transaction: str = Field(pattern=r"^0x[0-9a-f]{64}$")
     detail: str = ""
+    block: int | None = Field(None, description="The block that holds it; a reorganisation can change it.")
+
+
+class ProblemModel(_Model):
+    """RFC 9457; `code` is the stable part."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
 
 
 class TermsModel(_Model):

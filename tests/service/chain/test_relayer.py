@@ -5,13 +5,11 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import requests
-import uvicorn
 from eth_account.signers.local import LocalAccount
 from typer.testing import CliRunner
 from web3 import Web3
@@ -19,9 +17,9 @@ from web3 import Web3
 import contracts
 from chain.errors import ChainError, RelayerError
 from chain.pool import Pool, Spend
-from chain.relayer.app import MAX_BODY_BYTES, STATUS, relayer_app
+from chain.relayer.app import MAX_BODY_BYTES
 from chain.relayer.client import RelayerClient
-from chain.relayer.journal import Journal, Submission
+from chain.relayer.journal import Journal
 from chain.relayer.prices import GAS, Margin, Prices
 from chain.relayer.quote import SignedQuote
 from chain.relayer.service import Policy, Relayer
@@ -29,19 +27,8 @@ from chain.token import Token
 from gelap.children import Child, start_command
 from gelap.cli import app
 from gelap.servers import _free_port
+from tests.service.chain.relaying import ONE_ETHER, RECEIVER, Clock, no_mining, served, tended
 from wallet.wallet import Wallet
-
-RECEIVER = "0x00000000000000000000000000000000000000AC"
-# So many units of the token for an ether that a payment costs some tens of units on anvil.
-ONE_ETHER = "30000"
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.time = 1000.0
-
-    def __call__(self) -> float:
-        return self.time
 
 
 @pytest.fixture
@@ -69,22 +56,6 @@ def relayer(pool: Pool, account: LocalAccount, prices: Prices, clock: Clock, tmp
     journal.close()
 
 
-@contextmanager
-def served(relayer: Relayer) -> Iterator[str]:
-    port = _free_port()
-    config = uvicorn.Config(relayer_app(relayer), port=port, log_config=None, access_log=False, ws="none")
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    try:
-        while not server.started:
-            assert thread.is_alive()
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        server.should_exit = True
-        thread.join(20)
-
-
 @pytest.fixture
 def client(relayer: Relayer) -> Iterator[RelayerClient]:
     with served(relayer) as url, RelayerClient(url) as made:
@@ -100,31 +71,6 @@ def rich(open_wallet: Callable[..., Wallet], token: Token, insert_all: Callable[
     insert_all()
     wallet.sync()
     return wallet
-
-
-@contextmanager
-def no_mining(w3: Web3) -> Iterator[Callable[[], None]]:
-    """No block is made but by the function that is yielded."""
-
-    def mine() -> None:
-        w3.provider.make_request("evm_mine", [])  # type: ignore[arg-type]
-
-    w3.provider.make_request("evm_setAutomine", [False])  # type: ignore[arg-type]
-    try:
-        yield mine
-    finally:
-        mine()
-        w3.provider.make_request("evm_setAutomine", [True])  # type: ignore[arg-type]
-
-
-def tended(relayer: Relayer, submission_id: str) -> Submission:
-    """The submission when it has ended: anvil mines a moment after it took a transaction."""
-    deadline = time.monotonic() + 20
-    while relayer.find(submission_id).state == "pending":
-        assert time.monotonic() < deadline
-        relayer.tend()
-        time.sleep(0.02)
-    return relayer.find(submission_id)
 
 
 def withdrawal(wallet: Wallet, token: Token, quote: SignedQuote, fee: int | None = None) -> Spend:
@@ -263,7 +209,7 @@ def test_a_stuck_payment_whose_notes_were_spent_meanwhile_is_cancelled(
 
 
 def test_several_payments_in_one_block_have_nonces_of_their_own_and_survive_a_restart(
-    client, relayer, pool, token, rich, w3, clock, prices, tmp_path
+    client, relayer, pool, token, rich, w3, clock, prices, account, tmp_path
 ) -> None:
     nonce = w3.eth.get_transaction_count(relayer.address)
     with no_mining(w3) as mine:
@@ -276,9 +222,10 @@ def test_several_payments_in_one_block_have_nonces_of_their_own_and_survive_a_re
             Journal(tmp_path / "relayer.db")
         relayer._journal.close()
         journal = Journal(tmp_path / "relayer.db")
-        relayer._journal = journal
+        again = Relayer(relayer.pool, account, prices, journal, Policy(), clock)
         mine()
-    assert [tended(relayer, item.id).state for item in sent] == ["settled", "settled"]
+    assert [tended(again, item.id).state for item in sent] == ["settled", "settled"]
+    journal.close()
 
 
 def test_the_interface_refuses_what_it_cannot_read_and_shows_no_values(client, relayer) -> None:
@@ -295,7 +242,6 @@ def test_the_interface_refuses_what_it_cannot_read_and_shows_no_values(client, r
     assert (unknown.status_code, unknown.json()["code"]) == (404, "token")
     assert requests.get(f"{url}/v1/submissions/{'0' * 64}", timeout=10).status_code == 404
     assert client.terms().relayer == relayer.address
-    assert set(STATUS) >= {"expired", "underpaid", "refused", "bad-quote"}
 
 
 def test_a_client_does_not_believe_a_relayer_that_lies(pool, token, relayer, monkeypatch) -> None:
@@ -332,9 +278,10 @@ def test_the_command_settles_payments_and_its_log_says_nothing_of_who_asked(
         child.stop()
     told = [json.loads(line) for line in child.log_text().splitlines()]
     assert child.process.returncode == 0
-    assert [line["event"] for line in told] == ["relayer ready", "sent", "settled", "relayer stopped"]
+    stopping = ["stopping: taking nothing new", "relayer stopped"]
+    assert [line["event"] for line in told] == ["relayer ready", "sent", "settled", *stopping]
     for line in told:
-        assert set(line) <= {*TOLD, "account", "pool", "chain_id", "address"}
+        assert set(line) <= {*TOLD, "account", "pool", "chain_id", "port", "pending"}
         assert account.key.hex() not in str(line)
 
 

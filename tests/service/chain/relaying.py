@@ -1,0 +1,161 @@
+"""What tests of relayers share: a served one, a clock, blocks made by hand, and payments for the accepting verifier."""
+
+import json
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from eth_account import Account as EvmAccount
+from eth_account.signers.local import LocalAccount
+from web3 import Web3
+
+from chain.pool import NOBODY, Pool, Spend
+from chain.relayer.app import relayer_app
+from chain.relayer.journal import Journal, Submission
+from chain.relayer.policy import Policy
+from chain.relayer.prices import Prices
+from chain.relayer.quote import Kind, SignedQuote
+from chain.relayer.service import Relayer
+from chain.token import Token
+from gelap.rate_limit import RateLimit
+from gelap.servers import _free_port
+from protocol.address import Address
+from protocol.field import R
+from protocol.memo import encrypt
+from protocol.note import MEMO_BYTES, Note, random_blinding
+
+RECEIVER = "0x00000000000000000000000000000000000000AC"
+# So many units of the token for an ether that a payment costs some tens of units on anvil.
+ONE_ETHER = "30000"
+STEP = 3600
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.time = 1000.0
+
+    def __call__(self) -> float:
+        return self.time
+
+
+@contextmanager
+def served(relayer: Relayer, limit: RateLimit | None = None) -> Iterator[str]:
+    """The relayer's interface at the URL that is yielded."""
+    port = _free_port()
+    config = uvicorn.Config(relayer_app(relayer, limit), port=port, log_config=None, access_log=False, ws="none")
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        while not server.started:
+            assert thread.is_alive()
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.should_exit = True
+        thread.join(20)
+
+
+def ask(w3: Web3, method: str, *parameters: object) -> object:
+    """One of anvil's own requests."""
+    answer = w3.provider.make_request(method, list(parameters))  # type: ignore[arg-type]
+    assert "error" not in answer, answer
+    return answer["result"]
+
+
+@contextmanager
+def no_mining(w3: Web3) -> Iterator[Callable[[], None]]:
+    """No block is made but by the function that is yielded."""
+    ask(w3, "evm_setAutomine", False)
+    try:
+        yield lambda: ask(w3, "evm_mine")
+    finally:
+        ask(w3, "evm_mine")
+        ask(w3, "evm_setAutomine", True)
+
+
+def tended(relayer: Relayer, submission_id: str, tries: float = 20.0) -> Submission:
+    """The submission when it has ended: anvil mines a moment after it took a transaction."""
+    deadline = time.monotonic() + tries
+    while relayer.find(submission_id).state == "pending":
+        assert time.monotonic() < deadline
+        relayer.tend()
+        time.sleep(0.02)
+    return relayer.find(submission_id)
+
+
+def funded_account(w3: Web3, ether: float = 10.0) -> LocalAccount:
+    """A new account with so much ether."""
+    account = EvmAccount.create()
+    ask(w3, "anvil_setBalance", account.address, hex(int(ether * 10**18)))
+    return account
+
+
+def make_relayer(
+    pool: Pool, token: Token, folder: Path, policy: Policy | None = None, clock: Clock | None = None, **options: Any
+) -> Relayer:
+    """A relayer with an account and a journal of its own in `folder`."""
+    account = funded_account(pool.w3)
+    prices = folder / "prices.json"
+    prices.write_text(json.dumps({token.address: ONE_ETHER}))
+    seen = Pool(pool.w3, pool.address, account, pool.deployed_at)
+    journal = Journal(folder / f"{account.address}.db")
+    return Relayer(seen, account, Prices(prices), journal, policy, clock or Clock(), **options)
+
+
+def relayed(relayer: Relayer, spend: Spend, kind: Kind = "withdraw") -> Submission:
+    """Hand the payment to the relayer with a quote of its own."""
+    token = f"0x{spend.public_token:040x}"
+    return relayer.submit(relayer.quote(token, kind), spend)
+
+
+def random_word() -> int:
+    return secrets.randbelow(R - 1) + 1
+
+
+def paid_on_chain(pool: Pool, quote: SignedQuote, amount: int = 50) -> Spend:
+    """A withdrawal that pays the quote's fee; its notes are made up."""
+    terms = quote.quote
+    return Spend(
+        proof=secrets.token_bytes(256),
+        root=pool.merkle_root(),
+        nullifiers=[random_word(), random_word()],
+        commitments=[random_word(), random_word()],
+        public_token=int(terms.token, 16),
+        public_amount=amount + terms.fee,
+        receiver=RECEIVER,
+        relayer=terms.relayer,
+        fee=terms.fee,
+        deadline=pool.now() + STEP,
+        memos=[secrets.token_bytes(MEMO_BYTES) for _ in range(2)],
+    )
+
+
+def paid_with_note(pool: Pool, payee: Address, token: int, amount: int, inputs: int = 2, place: int = 2) -> Spend:
+    """A transfer to three notes, number `place` of them one of `amount` for `payee`; the others are made up."""
+    note = Note(token, amount, payee.owner, random_blinding())
+    memos = [secrets.token_bytes(MEMO_BYTES) for _ in range(3)]
+    commitments = [random_word() for _ in range(3)]
+    memos[place], commitments[place] = encrypt(note, payee), note.commitment
+    return private(pool, [random_word() for _ in range(inputs)], commitments, memos)
+
+
+def private(pool: Pool, nullifiers: Sequence[int], commitments: Sequence[int], memos: Sequence[bytes]) -> Spend:
+    """A transfer of which the chain shows neither fee nor relayer."""
+    return Spend(
+        proof=secrets.token_bytes(256),
+        root=pool.merkle_root(),
+        nullifiers=nullifiers,
+        commitments=commitments,
+        public_token=0,
+        public_amount=0,
+        receiver=NOBODY,
+        relayer=NOBODY,
+        fee=0,
+        deadline=pool.now() + STEP,
+        memos=memos,
+    )
