@@ -1,14 +1,15 @@
-"""Keeps a wallet's file in step with the pool, page by page, and checks it against the contract."""
+"""Keeps a wallet's file in step with the pool, and checks what it reads against the contract."""
 
 import contextlib
 import hashlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
-from chain.errors import MismatchError
+from chain.errors import MismatchError, ReorgError, RpcError, SourceError, UnavailableError
 from chain.events import EventPage
 from chain.pool import Pool
-from chain.rpc import rpc_errors
+from chain.rpc import on_one_endpoint, rpc_errors
 from chain.tree import PoolTree
 from protocol.field import to_bytes32
 from protocol.keys import FullViewingKey
@@ -16,11 +17,20 @@ from protocol.merkle import HashPairs
 from wallet.notes import NoteManager, Progress
 from wallet.scanner import OpenMemos, Scanner, open_memos
 from wallet.sealed import file_key
+from wallet.sources import EventSource, Lag, NodeSource, OnLag, Unconfirmed, consecutive, in_portions
 from wallet.store import Store
+
+PORTION_EVENTS, PORTION_PAGES = 8_192, 16
+"""Read events are confirmed and written down when there are so many, or so many pages of them."""
 
 
 class PoolFollower:
-    """Follows one pool for one store. `now` is the chain's time at the last `sync`, in seconds since 1970."""
+    """Follows one pool for one store. `now` is the chain's time at the last `sync`, in seconds since 1970, and `lag`
+    how far the source was behind then.
+
+    Nothing is written down before the node confirms it: portion by portion, each ending in a block that the node has
+    and a root that the contract knows, the last in exactly the contract's state.
+    """
 
     def __init__(
         self,
@@ -30,16 +40,25 @@ class PoolFollower:
         *,
         hash_pairs: HashPairs | None = None,
         confirmations: int = 0,
+        source: EventSource | None = None,
+        on_lag: OnLag | None = None,
     ) -> None:
-        """`hash_pairs` hashes many tree nodes at once. The newest `confirmations` blocks are left out."""
+        """`hash_pairs` hashes many tree nodes at once. The newest `confirmations` blocks are left out.
+
+        `source` None is the node itself. A source that is behind is no error: `on_lag` is told.
+        """
         self._pool = pool
         self._store = store
         self._scanner = scanner
         self._hash_pairs = hash_pairs
         self._confirmations = confirmations
+        self._own_node = source is None
+        self._source = NodeSource(pool, confirmations) if source is None else source
+        self._on_lag = on_lag
         self._tree: PoolTree | None = None
         self._tree_cursor: tuple[int, str] | None = None
         self.now = 0
+        self.lag = Lag()
 
     @property
     def tree(self) -> PoolTree:
@@ -52,64 +71,119 @@ class PoolFollower:
         return self._tree
 
     def sync(self, progress: Progress | None = None) -> int:
-        """Read what is new on the chain; returns the number of the last block read.
+        """Read what is new; returns the number of the last block read, 0 before the first.
 
-        Can be repeated and interrupted at any time: it goes on after the last page it read. When blocks that were read
-        are no longer part of the chain, everything is read again, and what was known stays until that succeeded. Raises
-        MismatchError when the events do not lead to the contract's state: nothing may be spent on such a view.
+        Can be repeated and interrupted at any time: it goes on after the last portion it took over. When blocks that
+        were read are no longer part of the chain, everything is read again, and what was known stays until that
+        succeeded. Raises MismatchError when the events do not lead to the contract's state, and SourceError for a
+        source that contradicts itself: the file is as it was then.
         """
-        progress = progress or (lambda done, total: None)
+        head = max(self._pool.block_number() - self._confirmations, 0)
+        reading = _Reading(head, progress or (lambda done, total: None))
         cursor = self._store.cursor()
         if cursor is not None and self._pool.block_hash(cursor[0]) != cursor[1]:
-            head = self._read_again(progress)
+            self._read_again(reading, cursor)
         else:
             try:
-                head = self._read_on(cursor, progress)
-            except MismatchError:
+                self._read_on(reading, cursor)
+            except (MismatchError, ReorgError):
                 # Blocks replaced while they were read look like this. Only a mismatch that stays is one.
-                head = self._read_again(progress)
+                self._read_again(reading, cursor)
         self.now = self._pool.now()
-        if head >= self._pool.deployed_at:
+        return self._caught_up(head)
+
+    def _caught_up(self, head: int) -> int:
+        cursor = self._store.cursor()
+        if cursor is None:
+            self.lag = Lag(max(head - self._pool.deployed_at + 1, 0), 0)
+            last = 0
+        else:
+            last = cursor[0]
             # Of the last block read, not of the newest: a payment in the blocks between may have settled in time.
-            time = self._time_of(head)
+            time = self._time_of(last)
             with self._store.transaction():
                 self._store.release_expired(time)
-        return head
+            self.lag = Lag(max(head - last, 0), max(self.now - time, 0) if last < head else 0)
+        if self.lag.blocks and not self._own_node and self._on_lag is not None:
+            self._on_lag(self.lag)
+        return last
 
-    def _head(self) -> int:
-        """The block up to which to read."""
-        return max(self._pool.block_number() - self._confirmations, 0)
-
-    def _read_on(self, cursor: tuple[int, str] | None, progress: Progress) -> int:
-        head = self._head()
-        first = self._pool.deployed_at if cursor is None else cursor[0] + 1
-        if head < first:
-            return head if cursor is None else cursor[0]
-        for page in self._pool.pages(first, head):
+    def _read_on(self, reading: "_Reading", cursor: tuple[int, str] | None) -> None:
+        unconfirmed = Unconfirmed()
+        for portion, is_last in self._portions(reading, cursor):
             with self._writing() as tree:
-                self._take(tree, page)
-            progress(page.last_block - first + 1, head - first + 1)
-        self.tree.check(self._pool, head)
-        return head
+                self._take(tree, portion, reading, unconfirmed)
+                self._confirm(tree, portion[-1], unconfirmed if is_last else None)
 
-    def _read_again(self, progress: Progress) -> int:
+    def _read_again(self, reading: "_Reading", known: tuple[int, str] | None) -> None:
+        """Everything, in one transaction, and at least as far as `known`, the last block that was read before."""
+        unconfirmed = Unconfirmed()
         with self._writing(forget=True) as tree:
-            head, first = self._head(), self._pool.deployed_at
-            if head < first:
-                return head
-            for page in self._pool.pages(first, head):
-                self._take(tree, page)
-                progress(page.last_block - first + 1, head - first + 1)
-            tree.check(self._pool, head)
-        return head
+            last: EventPage | None = None
+            for portion, _ in self._portions(reading, None):
+                self._take(tree, portion, reading, unconfirmed)
+                last = portion[-1]
+            goal = min(known[0] if known else 0, reading.head)
+            if last is not None and last.last_block >= goal:
+                self._confirm(tree, last, unconfirmed)
+            elif goal >= self._pool.deployed_at:
+                raise SourceError(
+                    f"the source of events has not come to block {goal}, which was read before: try again later, use "
+                    "another one, or read from the node"
+                )
+
+    def _portions(self, reading: "_Reading", cursor: tuple[int, str] | None) -> Iterator[tuple[list[EventPage], bool]]:
+        after = None if cursor is None else cursor[0]
+        pages = consecutive(self._source.pages(cursor), after, reading.head, self._pool.block_hash)
+        return in_portions(pages, PORTION_EVENTS, PORTION_PAGES)
+
+    def _take(self, tree: PoolTree, portion: list[EventPage], reading: "_Reading", unconfirmed: Unconfirmed) -> None:
+        for page in portion:
+            try:
+                self._scanner.apply(tree, page.events)
+            except MismatchError as error:
+                raise self._disbelieved(error) from error
+            unconfirmed.take(page, tree.inserted_count)
+            self._store.set_cursor(page.last_block, page.last_hash)
+            reading.report(page)
+
+    def _confirm(self, tree: PoolTree, page: EventPage, unconfirmed: Unconfirmed | None) -> None:
+        """Ask the node whether what was read is the contract's history; `unconfirmed` when it is all there is."""
+        try:
+            on_one_endpoint(self._pool.w3, lambda: self._compare(tree, page, unconfirmed))
+        except MismatchError as error:
+            raise self._disbelieved(error) from error
+
+    def _compare(self, tree: PoolTree, page: EventPage, unconfirmed: Unconfirmed | None) -> None:
+        if self._pool.block_hash(page.last_block) != page.last_hash:
+            raise MismatchError(f"the node has another block {page.last_block}")
+        if unconfirmed is None:
+            self._require_known(tree)
+            return
+        try:
+            tree.check(self._pool, page.last_block)
+        except UnavailableError:
+            raise
+        except RpcError:
+            self._require_known(tree)  # a node that keeps no state as old as a source that is behind
+        if not self._own_node:
+            unconfirmed.compare(self._pool, page.last_block)
+
+    def _require_known(self, tree: PoolTree) -> None:
+        if not self._pool.known_root(tree.root):
+            raise MismatchError(f"the contract never had the root {tree.root:#x} that the events lead to")
+
+    def _disbelieved(self, error: MismatchError) -> MismatchError:
+        if self._own_node:
+            return error
+        return MismatchError(
+            f"the source of events disagrees with the contract: {error}. Nothing was written down: use another source, "
+            "or read from the node"
+        )
 
     def _time_of(self, block: int) -> int:
         with rpc_errors():
             return self._pool.w3.eth.get_block(block)["timestamp"]
-
-    def _take(self, tree: PoolTree, page: EventPage) -> None:
-        self._scanner.apply(tree, page.events)
-        self._store.set_cursor(page.last_block, page.last_hash)
 
     @contextlib.contextmanager
     def _writing(self, forget: bool = False) -> Iterator[PoolTree]:
@@ -122,6 +196,20 @@ class PoolFollower:
             yield tree
             self._tree_cursor = self._store.cursor()
         self._tree = tree
+
+
+@dataclass
+class _Reading:
+    """One `sync`: up to which block, and who is told how far it has come."""
+
+    head: int
+    progress: Progress
+    first: int | None = None
+
+    def report(self, page: EventPage) -> None:
+        if self.first is None or page.first_block < self.first:
+            self.first = page.first_block
+        self.progress(page.last_block - self.first + 1, max(self.head - self.first + 1, 1))
 
 
 def open_store(path: Path | str, keys: FullViewingKey, pool: Pool) -> Store:
@@ -138,11 +226,12 @@ def open_notes(
     hash_pairs: HashPairs | None = None,
     open_memos: OpenMemos = open_memos,
     confirmations: int = 0,
+    source: EventSource | None = None,
 ) -> NoteManager:
     """The notes in the wallet file at `path`, following `pool`; for use without the facade `wallet.wallet.Wallet`."""
     store = open_store(path, keys, pool)
     scanner = Scanner(keys, store, open_memos)
-    follower = PoolFollower(pool, store, scanner, hash_pairs=hash_pairs, confirmations=confirmations)
+    follower = PoolFollower(pool, store, scanner, hash_pairs=hash_pairs, confirmations=confirmations, source=source)
     return NoteManager(keys, store, follower)
 
 

@@ -25,11 +25,12 @@ from wallet.notes import Balance, NoteManager, Progress
 from wallet.payments import Payment
 from wallet.scanner import OpenMemos, Scanner, open_memos
 from wallet.settling import Resumed, Settled, Settlement
+from wallet.sources import EventSource, Lag, OnLag
 from wallet.spend import PreparedSpend
 from wallet.store import HistoryEntry, StoredNote
 from wallet.transactions import Fee, TransactionBuilder
 
-__all__ = ["Balance", "Progress", "Resumed", "Settled", "Wallet"]
+__all__ = ["Balance", "Lag", "Progress", "Resumed", "Settled", "Wallet"]
 
 PROOF_BYTES = 256
 DEADLINE_SECONDS = 20 * 60
@@ -52,19 +53,32 @@ class Wallet:
         hash_pairs: HashPairs | None = None,
         open_memos: OpenMemos = open_memos,
         confirmations: int = 0,
+        source: EventSource | None = None,
+        on_lag: OnLag | None = None,
     ) -> None:
         """`keys` may be an Account, or a FullViewingKey for a wallet that sees everything and can spend nothing.
 
         The file at `path` is made if it is not there and belongs to this account and pool from then on. `hash_pairs`
         hashes many tree nodes at once and `open_memos` tries many memos; give fast ones when the pool is large.
         `sync` leaves out the newest `confirmations` blocks, which may still be replaced.
+
+        `source` is where the pool's events are read, the pool's node unless told; whatever it is, what it serves is
+        checked against the contract through the node. `on_lag` is told after a `sync` whose source was behind.
         """
         self.keys = keys
         self.pool = pool
         self._prover = prover
         self._store = open_store(path, keys, pool)
         scanner = Scanner(keys, self._store, open_memos)
-        self._follower = PoolFollower(pool, self._store, scanner, hash_pairs=hash_pairs, confirmations=confirmations)
+        self._follower = PoolFollower(
+            pool,
+            self._store,
+            scanner,
+            hash_pairs=hash_pairs,
+            confirmations=confirmations,
+            source=source,
+            on_lag=on_lag,
+        )
         self._notes = NoteManager(keys, self._store, self._follower)
         self._builder = TransactionBuilder(keys, pool.chain_id, pool.address)
         self._settlement = Settlement(self._store, pool)
@@ -81,10 +95,21 @@ class Wallet:
         passphrase: str = "",
         hash_pairs: HashPairs | None = None,
         confirmations: int = 0,
+        source: EventSource | None = None,
+        on_lag: OnLag | None = None,
     ) -> Self:
         """Open the wallet of account number `account` of a BIP-39 mnemonic."""
         keys = Account.from_mnemonic(mnemonic, account, passphrase)
-        return cls(path, keys, pool=pool, prover=prover, hash_pairs=hash_pairs, confirmations=confirmations)
+        return cls(
+            path,
+            keys,
+            pool=pool,
+            prover=prover,
+            hash_pairs=hash_pairs,
+            confirmations=confirmations,
+            source=source,
+            on_lag=on_lag,
+        )
 
     def close(self) -> None:
         self._store.close()
@@ -131,6 +156,10 @@ class Wallet:
         cursor = self._store.cursor()
         return None if cursor is None else cursor[0]
 
+    def lag(self) -> Lag:
+        """How far the source of events was behind the node at the last `sync`."""
+        return self._follower.lag
+
     def history(self) -> list[HistoryEntry]:
         """What happened, oldest first, as of the last `sync`."""
         return self._store.history()
@@ -145,7 +174,8 @@ class Wallet:
 
         Can be repeated and interrupted at any time: it goes on after the last page it read. When blocks that were read
         are no longer part of the chain, everything is read again, and what was known stays until that succeeded. Raises
-        MismatchError when the events do not lead to the contract's state: nothing may be spent on such a view.
+        MismatchError when the events do not lead to the contract's state: nothing may be spent on such a view; and
+        SourceError for a source of events that cannot be used. Nothing was written down then.
         """
         return self._notes.sync(progress)
 

@@ -157,15 +157,21 @@ def test_an_endpoint_that_dies_is_replaced_by_the_next(paid: Wallet, pool: Pool,
 
 
 def test_a_wallets_file_is_no_different_when_its_events_came_from_an_indexer(
-    paid: Wallet, pool: Pool, database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    paid: Wallet, pool: Pool, database: str, token: Token, tmp_path: Path
 ) -> None:
-    follower_of(pool, database).round()
-    with served(database, pool.chain_id) as api:
-
-        def pages(self: Pool, first: int | None = None, last: int | None = None) -> Any:
-            return IndexerSource(api, pool.chain_id, pool.address).pages()
-
-        monkeypatch.setattr(Pool, "pages", pages)
-        with Wallet(tmp_path / "other.db", paid.keys, pool=pool) as other:
-            other.sync()
-            assert (other.balances(), other.history(), other.root) == (paid.balances(), paid.history(), paid.root)
+    follower = follower_of(pool, database)
+    follower.round()
+    with (
+        served(database, pool.chain_id) as api,
+        IndexerSource(api, pool.chain_id, pool.address) as source,
+        Wallet(tmp_path / "other.db", paid.keys, pool=pool, source=source) as other,
+    ):
+        other.sync()
+        assert (other.balances(), other.history(), other.root) == (paid.balances(), paid.history(), paid.root)
+        paid.deposit(token.address, 3)
+        other.sync()
+        assert other.lag().blocks == pool.block_number() - other.synced_to() > 0
+        follower.round()
+        other.sync()
+        paid.sync()
+        assert (other.balances(), other.lag().blocks) == (paid.balances(), 0)

@@ -1,12 +1,21 @@
 """An account, and a chain made of events alone, for tests of what a wallet makes of them."""
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from chain.events import AccountUpdated, CommitmentQueued, NullifierUsed, Origin, PoolEvent, WithdrawExecuted
+from chain.events import (
+    AccountUpdated,
+    CommitmentQueued,
+    EventPage,
+    NullifierUsed,
+    Origin,
+    PoolEvent,
+    WithdrawExecuted,
+)
 from chain.tree import PoolTree
 from protocol.keys import Account
 from protocol.memo import encrypt
@@ -100,3 +109,73 @@ class Scan:
 @pytest.fixture
 def scan(alice: Account, store: Store) -> Scan:
     return Scan(alice, store)
+
+
+class EventPool:
+    """Stands in for a Pool and its node: a chain of these events, one transaction a block, and the contract's views."""
+
+    chain_id = 31337
+    address = "0x9fE46736679d2D9a65F0992F2272dE9f3c7fa6e0"
+    deployed_at = 1
+    account = None
+
+    def __init__(self, events: Events) -> None:
+        self._events = events
+        self._trees: dict[int, PoolTree] = {}
+        self.w3 = SimpleNamespace(
+            provider=None, eth=SimpleNamespace(get_block=lambda number: {"timestamp": self.time(number)})
+        )
+
+    def time(self, block: int) -> int:
+        return 1_700_000_000 + 12 * block
+
+    def block_number(self) -> int:
+        return self._events.all[-1].origin.block_number if self._events.all else 0
+
+    def block_hash(self, number: int) -> str | None:
+        return f"0xb{number:063x}" if number <= self.block_number() else None
+
+    def now(self) -> int:
+        return self.time(self.block_number() + 1)
+
+    def pages(self, first: int | None = None, last: int | None = None) -> Iterator[EventPage]:
+        return pages_of(self._events.all, first or 1, self.block_number() if last is None else last)
+
+    def events(self, first: int | None = None, last: int | None = None) -> Iterator[PoolEvent]:
+        for page in self.pages(first, last):
+            yield from page.events
+
+    def _as_of(self, block: int | str) -> PoolTree:
+        known = [event for event in self._events.all if block == "latest" or event.origin.block_number <= int(block)]
+        if len(known) not in self._trees:
+            self._trees[len(known)] = tree = PoolTree()
+            for event in known:
+                tree.apply(event)
+        return self._trees[len(known)]
+
+    def merkle_root(self, block: int | str = "latest") -> int:
+        return self._as_of(block).root
+
+    def next_leaf_index(self, block: int | str = "latest") -> int:
+        return self._as_of(block).next_index
+
+    def pending_count(self, block: int | str = "latest") -> int:
+        return len(self._as_of(block).pending)
+
+    def known_root(self, root: int) -> bool:
+        roots = {event.root for event in self._events.all if isinstance(event, AccountUpdated)}
+        return root in roots | {PoolTree().root}
+
+
+def pages_of(events: Iterable[PoolEvent], first: int, last: int, size: int = 3) -> Iterator[EventPage]:
+    """Pages of `size` blocks each."""
+    events = list(events)
+    for start in range(first, last + 1, size):
+        end = min(start + size - 1, last)
+        of_page = tuple(event for event in events if start <= event.origin.block_number <= end)
+        yield EventPage(start, end, f"0xb{end:063x}", of_page)
+
+
+@pytest.fixture
+def event_pool(events: Events) -> EventPool:
+    return EventPool(events)
