@@ -14,10 +14,11 @@ import requests
 
 from bench.index.chain import POOL
 from bench.index.server import recorded_chain
-from gelap.children import Child, end_with_parent
+from gelap.children import Child
 from indexer.database import read_engine
 from indexer.errors import StoreError
 from indexer.reader import Reader
+from tests.service.indexer.processes import ONE_POOL, ready, start_indexer
 
 COMMITMENTS = 6_000
 
@@ -29,39 +30,8 @@ def recorded() -> Iterator[tuple[str, int, int, int]]:
 
 
 def start(folder: Path, database: str, rpc: str, *options: str) -> Child:
-    log = folder / "indexer.log"
-    arguments = [
-        "indexer",
-        "run",
-        "--pool",
-        "0x" + POOL.hex(),
-        "--rpc-url",
-        rpc,
-        "--confirmations",
-        "0",
-        "--poll",
-        "0.1",
-    ]
-    arguments += ["--address", "127.0.0.1:0", "--metrics-address", "127.0.0.1:0", *options]
-    with open(log, "wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "gelap.cli", *arguments],
-            env=os.environ | {"GELAP_DATABASE_URL": database},
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            preexec_fn=end_with_parent,
-        )
-    return Child("indexer", process, log)
-
-
-def ports(child: Child) -> dict[str, int]:
-    for _ in range(600):
-        for line in child.log_text().splitlines():
-            if line.startswith("{") and json.loads(line).get("event") == "indexer ready":
-                return json.loads(line)
-        assert child.ended() is None, child.ended()
-        time.sleep(0.05)
-    raise AssertionError(child.log_text())
+    environment = {"GELAP_DATABASE_URL": database, "GELAP_RPC_URL": rpc}
+    return start_indexer(folder, (*ONE_POOL, *options), environment)
 
 
 def commitments_in(database: str) -> int:
@@ -87,7 +57,7 @@ def test_a_killed_indexer_goes_on_where_it_was_and_stops_when_told(
     assert 100 <= half < commitments
     child = start(tmp_path, database, rpc)
     try:
-        listening = ports(child)
+        listening = ready(child)
         api = f"http://127.0.0.1:{listening['port']}"
         deadline = time.monotonic() + 60
         while (status := requests.get(f"{api}/v1/status", timeout=10).json())["commitments"] < commitments:

@@ -5,8 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -15,10 +14,13 @@ import requests
 
 from bench.index.chain import POOL, SyntheticChain, Transaction
 from bench.index.server import Recording, serving
-from gelap.children import Child, end_with_parent
+from gelap.children import Child
 from indexer.database import read_engine
 from indexer.errors import StoreError
 from indexer.reader import Reader
+from tests.service.indexer.processes import ready, start_indexer, until
+
+pytestmark = pytest.mark.parametrize("database", ["postgresql"], indirect=True)
 
 BASE, OPTIMISM = 8453, 10
 
@@ -46,19 +48,8 @@ class Chains:
             for name in self.urls
         ]
         file.write_text(f'database_url = "{self.database}"\naddress = "127.0.0.1:0"\n' + "\n".join(tables))
-        environment = {name: value for name, value in os.environ.items() if name != "GELAP_DATABASE_URL"}
-        environment |= {f"GELAP_RPC_URL_{name.upper()}": url for name, url in self.urls.items()}
-        log = self.folder / "indexer.log"
-        command = [sys.executable, "-m", "gelap.cli", "indexer", "run", "--config", str(file)]
-        with open(log, "wb") as output:
-            process = subprocess.Popen(
-                [*command, "--metrics-address", "127.0.0.1:0"],
-                env=environment,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                preexec_fn=end_with_parent,
-            )
-        return Child("indexer", process, log)
+        environment = {f"GELAP_RPC_URL_{name.upper()}": url for name, url in self.urls.items()}
+        return start_indexer(self.folder, ("--config", str(file)), environment)
 
     def tip(self, chain_id: int) -> int:
         engine = read_engine(self.database)
@@ -77,28 +68,17 @@ def chains(tmp_path: Path, database: str) -> Iterator[Chains]:
         yield Chains(tmp_path, database, stack)
 
 
-def until(child: Child, condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert child.ended() is None, child.ended()
-        assert time.monotonic() < deadline, child.log_text()
-        time.sleep(0.05)
-
-
 def metrics_of(child: Child) -> str:
-    for line in child.log_text().splitlines():
-        if line.startswith("{") and json.loads(line).get("event") == "indexer ready":
-            return requests.get(f"http://127.0.0.1:{json.loads(line)['metrics_port']}/metrics", timeout=10).text
-    return ""
+    return requests.get(f"http://127.0.0.1:{ready(child)['metrics_port']}/metrics", timeout=10).text
 
 
 def test_two_chains_are_followed_into_one_database(chains: Chains) -> None:
     child = chains.start()
     try:
-        until(child, lambda: chains.tip(BASE) == chains.tip(OPTIMISM) == 1)
+        until(lambda: chains.tip(BASE) == chains.tip(OPTIMISM) == 1, child)
         chains.add("base", Transaction(2, 2))
         chains.add("optimism", Transaction(0, 1))
-        until(child, lambda: chains.tip(BASE) == chains.tip(OPTIMISM) == 2)
+        until(lambda: chains.tip(BASE) == chains.tip(OPTIMISM) == 2, child)
         command = [sys.executable, "-m", "gelap.cli", "indexer", "status", "--json"]
         environment = os.environ | {"GELAP_DATABASE_URL": chains.database}
         told = subprocess.run(command, env=environment, capture_output=True, check=True, timeout=60)
@@ -112,25 +92,17 @@ def test_two_chains_are_followed_into_one_database(chains: Chains) -> None:
 def test_a_chain_that_halts_leaves_the_other_running_and_shows_in_metrics_and_exit_status(chains: Chains) -> None:
     child = chains.start()
     try:
-        until(child, lambda: chains.tip(BASE) == chains.tip(OPTIMISM) == 1)
+        until(lambda: chains.tip(BASE) == chains.tip(OPTIMISM) == 1, child)
         # The contract of Optimism's pool says another number of pending commitments than its events.
         chain = chains.recordings["optimism"].chain
         chain.broken = lambda method, params: chain.blocks[-1].__setattr__("pending", 99)
         chain.add([Transaction(0, 1)])
-        until(child, lambda: 'gelap_indexer_halted{chain="optimism"} 1.0' in metrics_of(child))
+        until(lambda: 'gelap_indexer_halted{chain="optimism"} 1.0' in metrics_of(child), child)
         assert 'gelap_indexer_halted{chain="base"} 0.0' in metrics_of(child)
         chains.add("base", Transaction(0, 1))
-        until(child, lambda: chains.tip(BASE) == 2)
+        until(lambda: chains.tip(BASE) == 2, child)
         assert chains.tip(OPTIMISM) == 1
     finally:
         child.process.send_signal(signal.SIGTERM)
         assert child.process.wait(20) == 1, child.log_text()
     assert "error: optimism: halted" in child.log_text()
-
-
-def test_a_process_ends_once_its_last_chain_has_halted(chains: Chains) -> None:
-    for recording in chains.recordings.values():
-        recording.chain.blocks[-1].pending += 1
-    child = chains.start()
-    assert child.process.wait(60) == 1, child.log_text()
-    assert chains.tip(BASE) == chains.tip(OPTIMISM) == -1
