@@ -44,4 +44,7 @@ def live(made: World, seed: int) -> None:
     faults.mend(None)
     with made.telling("the end") as tell:
         checks.everything_agrees(made)
+        for person in made.people:
+            checks.reading_anew_agrees(made, person, made.folder)
+        checks.nothing_is_left_behind(made)
         tell("everything agrees")

@@ -1,17 +1,17 @@
 """The sums that must agree everywhere, each from its own source."""
 
-import time
 from collections import Counter
-from collections.abc import Iterable
+from pathlib import Path
 
 from chain.events import TOPIC_NULLIFIER, TOPIC_QUEUED, TOPIC_UPDATED, TOPIC_WITHDRAW
+from chain.stream.source import IndexerSource
 from protocol.merkle import DEPTH, ZEROS
 from protocol.poseidon import poseidon
 from tests.e2e.world.model import Entry
 from tests.e2e.world.people import Person
-from tests.e2e.world.setting import WAIT_SECONDS, World
+from tests.e2e.world.setting import World
 from wallet.store import HistoryEntry
-from wallet.wallet import Wallet
+from wallet.wallet import DEADLINE_SECONDS, Wallet
 
 PAGE = 1000
 
@@ -20,7 +20,7 @@ def everything_agrees(world: World) -> None:
     """Move all that waits into the tree, then compare everybody's view."""
     world.look()
     world.flush()
-    wait_for_indexer(world)
+    world.wait_for_indexer()
     public_sums(world)
     counts(world)
     rebuilt_tree(world)
@@ -85,6 +85,7 @@ def plain_root(leaves: dict[int, int]) -> int:
 
 def wallet_agrees(world: World, name: str, wallet: Wallet) -> None:
     """A wallet's balances, notes, root and history are the model's, and its history adds up to its balance."""
+    world.wait_for_indexer()
     wallet.sync()
     assert wallet.root == world.direct.merkle_root(), name
     entries = [_entry(name, found) for found in wallet.history()]
@@ -112,22 +113,28 @@ def commands_agree(world: World, person: Person, name: str) -> None:
     assert found == world.model.history(name)
 
 
-def wait_for_indexer(world: World) -> None:
-    """Until it has read the newest block, whose hash it must know."""
-    deadline = time.monotonic() + WAIT_SECONDS
-    while True:
-        head = world.w3.eth.get_block("latest")
-        tip = world.indexer("/v1/status")["tip"]
-        if tip and (tip["number"], tip["hash"]) == (head["number"], head["hash"].to_0x_hex()):
-            return
-        world.look()
-        assert time.monotonic() < deadline, f"the indexer is at {tip}, the chain at {head['number']}"
-        time.sleep(0.05)
+def reading_anew_agrees(world: World, person: Person, folder: Path) -> None:
+    """Wallets without a spending key, read anew from the node and from the indexer's stream, both see the same."""
+    for name, url in (("node", None), ("indexer", world.indexer_url)):
+        source = None if url is None else IndexerSource(url, world.where.chain_id, world.where.pool)
+        path = folder / f"{person.name}-from-{name}.db"
+        with Wallet(path, person.account.viewing(), pool=world.direct, source=source) as wallet:
+            wallet_agrees(world, person.name, wallet)
 
 
-def addresses_known(people: Iterable[Person]) -> None:
-    for person in people:
-        assert [address for address, _ in person.wallet.addresses()] == person.issued
+def nothing_is_left_behind(world: World) -> None:
+    """When every deadline has passed no note is held back, and the relayer knows what it settled."""
+    world.pass_time(DEADLINE_SECONDS + 60)
+    for person in world.people:
+        person.sync()
+        assert person.wallet.payments() == []
+        for token in world.tokens:
+            found = person.wallet.balance(token.address)
+            assert (found.spendable, found.reserved) == (found.total, 0)
+    settled = {effect.spent for effect in world.model.settled}
+    with world.relayer() as relayer:
+        for submission, spent in world.submissions.items():
+            assert relayer.wait(submission, 20, 0.1).state == "settled" or spent not in settled
 
 
 def _entry(name: str, found: HistoryEntry) -> Entry:

@@ -2,7 +2,7 @@
 
 import json
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from eth_account.signers.local import LocalAccount
 
 from chain.pool import Pool
 from chain.rpc import connect
+from chain.stream.source import IndexerSource
 from proto.client import ProverClient
 from protocol.keys import Account
 from tests.e2e.world.endpoint import Endpoint
@@ -35,7 +36,11 @@ class Deployment:
 
 @dataclass
 class Person:
-    """`endpoint` is the node as this person reaches it; `issued` all addresses, `unused` those nobody paid to yet."""
+    """`endpoint` is the node as this person reaches it, `others` the URLs to turn to when it is dead.
+
+    `indexer` gives the URL of the indexer to read events from, None for the node; `caught_up` waits until that indexer
+    has read everything. `issued` are all addresses, `unused` those that nobody paid to yet.
+    """
 
     name: str
     folder: Path
@@ -43,25 +48,46 @@ class Person:
     payer: LocalAccount
     endpoint: Endpoint
     where: Deployment
+    others: tuple[str, ...] = ()
+    indexer: Callable[[], str | None] = lambda: None
+    caught_up: Callable[[], None] = lambda: None
     issued: list[str] = field(default_factory=list)
     unused: list[str] = field(default_factory=list)
     _wallet: Wallet | None = None
     _client: ProverClient | None = None
+    _read_from: str | None = None
+    _source: IndexerSource | None = None
 
     @property
     def account(self) -> Account:
         return Account.from_mnemonic(self.mnemonic)
 
     @property
+    def rpc_urls(self) -> str:
+        return " ".join((self.endpoint.url, *self.others))
+
+    @property
     def wallet(self) -> Wallet:
-        """The wallet's file, opened by the library."""
+        """The wallet's file, opened by the library; again when the indexer came or went."""
+        indexer = self.indexer()
+        if self._wallet is not None and self._read_from != indexer:
+            self.close()
         if self._wallet is None:
             where = self.where
-            pool = Pool(connect(self.endpoint.url), where.pool, self.payer, where.deployed_at)
+            pool = Pool(connect(self.rpc_urls), where.pool, self.payer, where.deployed_at)
             self._client = ProverClient(where.gateway, f"key-of-{self.name}", where.fingerprint)
+            self._read_from = indexer
+            self._source = None if indexer is None else IndexerSource(indexer, where.chain_id, where.pool)
             path = self.folder / "wallet" / f"{where.chain_id}-{where.pool.lower()}.db"
-            self._wallet = Wallet.open(path, self.mnemonic, pool=pool, prover=RemoteProver(self._client))
+            self._wallet = Wallet.open(
+                path, self.mnemonic, pool=pool, prover=RemoteProver(self._client), source=self._source
+            )
         return self._wallet
+
+    def sync(self) -> int:
+        """Read everything that is on the chain now."""
+        self.caught_up()
+        return self.wallet.sync()
 
     def close(self) -> None:
         """Forget what is in memory, as a process that ends does."""
@@ -71,6 +97,9 @@ class Person:
         if self._client is not None:
             self._client.close()
             self._client = None
+        if self._source is not None:
+            self._source.close()
+            self._source = None
 
     # `gelap wallet` as a process
 
@@ -88,7 +117,7 @@ class Person:
             GELAP_WALLET=str(self.folder / "wallet"),
             GELAP_PASSPHRASE_FILE=str(self.folder / "passphrase"),
             GELAP_EVM_KEY_FILE=str(self.folder / "evm"),
-            GELAP_RPC_URL=self.endpoint.url,
+            GELAP_RPC_URL=self.rpc_urls,
             GELAP_PROVER=f"grpc://{self.where.gateway}",
             GELAP_PROVER_FINGERPRINT=self.where.fingerprint,
             GELAP_API_KEY=f"key-of-{self.name}",

@@ -63,7 +63,8 @@ class World:
     database: str
     model: Model = field(default_factory=Model)
     log: list[str] = field(default_factory=list)
-    submissions: list[str] = field(default_factory=list)
+    submissions: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    """What the relayer was given: the nullifiers of each payment by the relayer's id."""
 
     # The chain
 
@@ -118,11 +119,29 @@ class World:
     def relayer(self) -> RelayerClient:
         return RelayerClient(self.relayer_url)
 
+    @property
+    def indexer_url(self) -> str | None:
+        """None while it does not run."""
+        service = self.services["indexer"]
+        return None if service.child is None else f"http://127.0.0.1:{service.ready['port']}"
+
     def indexer(self, path: str, **query: str) -> Any:
-        url = f"http://127.0.0.1:{self.services['indexer'].ready['port']}{path}"
-        response = requests.get(url, params=query, timeout=20)
+        assert self.indexer_url is not None
+        response = requests.get(self.indexer_url + path, params=query, timeout=20)
         assert response.status_code == 200, response.text
         return response.json()
+
+    def wait_for_indexer(self) -> None:
+        """Until it has read the newest block, whose hash it must know; at once while it does not run."""
+        deadline = time.monotonic() + WAIT_SECONDS
+        while self.indexer_url is not None:
+            head = self.w3.eth.get_block("latest")
+            tip = self.indexer("/v1/status")["tip"]
+            if tip and (tip["number"], tip["hash"]) == (head["number"], head["hash"].to_0x_hex()):
+                return
+            self.look()
+            assert time.monotonic() < deadline, f"the indexer is at {tip}, the chain at {head['number']}"
+            time.sleep(0.05)
 
     def look(self) -> None:
         """Raise when a process ended that nobody asked to."""
@@ -167,7 +186,8 @@ def world(folder: Path) -> Iterator[World]:
             Person(name, folder / name, new_mnemonic(), payer, Endpoint(node), where)
             for name, payer in zip(NAMES, payers, strict=True)
         ]
-        people[-1].endpoint = endpoint
+        # Carol turns to another endpoint when the first one is dead.
+        people[2].endpoint, people[2].others = endpoint, (node,)
         port = _free_port()
         made = World(
             folder=folder,
@@ -183,6 +203,8 @@ def world(folder: Path) -> Iterator[World]:
             relayer_url=f"http://127.0.0.1:{port}",
             database=database,
         )
+        # Bob reads the pool's events from the indexer, as long as it runs.
+        people[1].indexer, people[1].caught_up = (lambda: made.indexer_url), made.wait_for_indexer
         for service in [
             _indexer(made, logs),
             _relayer(made, relayer, port, logs),
