@@ -14,7 +14,7 @@ import requests
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
 
 from chain.errors import MismatchError, RpcError, UnavailableError
-from chain.http import TooLongError, host_of, open_session, read_body, retry_after
+from chain.http import TooLongError, host_of, open_session, parse_json, read_body, retry_after
 
 MAX_ANSWER_BYTES = 256 << 20
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
@@ -121,7 +121,7 @@ class Endpoint:
                 delivered=status != 429,
             )
         try:
-            return json.loads(text)
+            return parse_json(text)
         except ValueError:
             message = f"{self.name} answers {method} with HTTP status {status}"
             if status >= 500:

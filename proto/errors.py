@@ -11,9 +11,10 @@ ProverClientError
 └── PinnedKeyError         the cluster's key is not the pinned one: nothing was sent to it
 """
 
-import json
-
 import grpc
+
+# Python's own parser recurses as deep as a text nests, and overflows the stack where a library raised the limit.
+from pydantic_core import from_json
 
 
 class ProverClientError(Exception):
@@ -134,7 +135,7 @@ _BY_HTTP: dict[int, type[ProverClientError]] = {
 def from_problem(status: int, content: bytes, target: str) -> ProverClientError:
     """Turn an HTTP failure into this tree: Problem Details of a gateway, or whatever a proxy before it says."""
     try:
-        problem = json.loads(content)
+        problem = from_json(content)
         code, name, message = grpc.StatusCode[problem["code"]], str(problem["name"]), str(problem["detail"])
         pushback = problem.get("retry_after_ms")
         return BY_STATUS[code](

@@ -3,11 +3,15 @@
 import json
 import threading
 import time
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeVar
 from urllib.parse import quote, urlsplit
 
 import requests
+
+# Python's own parser recurses as deep as a text nests, and overflows the stack where a library raised the limit.
+from pydantic_core import from_json
+from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 from proto import prover_pb2 as messages
 from proto.base import ClusterClient
@@ -23,6 +27,10 @@ _SILENCE = 45.0
 # How much longer than the gateway the client waits for an answer that waits for a proof.
 _GRACE = 10.0
 _PROXIES = ("socks5h", "http", "https")
+# No answer of a gateway is as long, and no line of a stream.
+_MOST_BYTES = 4 << 20
+
+T = TypeVar("T")
 
 
 class RestProverClient(ClusterClient):
@@ -68,39 +76,40 @@ class RestProverClient(ClusterClient):
             session.close()
 
     def job(self, job_id: str) -> JobStatus:
-        return _job_status(self._call("GET", _job_path(job_id)))
+        return self._job(self._call("GET", _job_path(job_id)))
 
     def watch(self, job_id: str, timeout: float = 120.0) -> Iterator[JobStatus]:
         deadline = time.monotonic() + timeout
         silence = min(timeout, _SILENCE)
-        with self._ask("GET", _job_path(job_id) + "/events", read_timeout=silence, stream=True) as response:
+        with self._ask("GET", _job_path(job_id) + "/events", read_timeout=silence) as response:
             try:
                 for name, data in _events(response, deadline):
                     if name == "problem":
                         raise from_problem(response.status_code, data, self._url)
-                    yield _job_status(_object(data, self._url))
-            except requests.Timeout:
+                    yield self._job(self._object(data))
+            except (requests.Timeout, ReadTimeoutError):
                 raise _late(self._url) from None
-            except requests.RequestException as error:
+            except (OSError, HTTPError) as error:
                 if time.monotonic() >= deadline:
                     raise _late(self._url) from None
                 raise self._unreachable(error) from None
 
     def cancel(self, job_id: str) -> JobStatus:
-        return _job_status(self._call("DELETE", _job_path(job_id)))
+        return self._job(self._call("DELETE", _job_path(job_id)))
 
     def circuits(self) -> list[CircuitInfo]:
-        return [_circuit_info(circuit) for circuit in self._call("GET", "/v1/circuits")["circuits"]]
+        answer = self._call("GET", "/v1/circuits")
+        return self._understood(lambda: [_circuit_info(circuit) for circuit in answer["circuits"]])
 
     def circuit(self, name: str) -> tuple[CircuitInfo, str]:
         answer = self._call("GET", f"/v1/circuits/{quote(name, safe='')}")
-        return _circuit_info(answer["circuit"]), json.dumps(answer["verification_key"])
+        return self._understood(lambda: (_circuit_info(answer["circuit"]), json.dumps(answer["verification_key"])))
 
     def _prove(self, request: messages.ProveRequest, timeout: float) -> JobStatus:
-        return _job_status(self._wait_for("/v1/prove", request_json(request), timeout))
+        return self._job(self._wait_for("/v1/prove", request_json(request), timeout))
 
     def _submit(self, request: messages.ProveRequest) -> JobStatus:
-        return _job_status(self._call("POST", "/v1/jobs", request_json(request)))
+        return self._job(self._call("POST", "/v1/jobs", request_json(request)))
 
     def _verify(self, request: messages.VerifyRequest, timeout: float) -> bool:
         body = {
@@ -109,10 +118,12 @@ class RestProverClient(ClusterClient):
             "public_inputs": [f"0x{word.hex()}" for word in request.public_inputs],
             "proof": request.proof.hex(),
         }
-        return bool(self._wait_for("/v1/verify", body, timeout)["valid"])
+        answer = self._wait_for("/v1/verify", body, timeout)
+        return self._understood(lambda: answer["valid"] is True)
 
     def _fetch_cluster_key(self) -> bytes:
-        return bytes.fromhex(self._call("GET", "/v1/cluster-key")["public_key"])
+        answer = self._call("GET", "/v1/cluster-key")
+        return self._understood(lambda: bytes.fromhex(answer["public_key"]))
 
     def _wait_for(self, path: str, body: Mapping[str, Any], timeout: float) -> dict[str, Any]:
         return self._call("POST", f"{path}?wait={timeout:.3f}", body, timeout + _GRACE)
@@ -121,36 +132,62 @@ class RestProverClient(ClusterClient):
         self, method: str, path: str, body: Mapping[str, Any] | None = None, read_timeout: float = _SHORT_CALL
     ) -> dict[str, Any]:
         with self._ask(method, path, body, read_timeout=read_timeout) as response:
-            return _object(response.content, self._url)
+            return self._object(self._content(response))
 
     def _ask(
-        self,
-        method: str,
-        path: str,
-        body: Mapping[str, Any] | None = None,
-        *,
-        read_timeout: float,
-        stream: bool = False,
+        self, method: str, path: str, body: Mapping[str, Any] | None = None, *, read_timeout: float
     ) -> requests.Response:
-        """Return an answer that is no failure."""
+        """Return an answer that is no failure, its content still to be read."""
         try:
             response = self._session().request(
                 method,
                 self._url + path,
                 json=body,
                 timeout=(_CONNECT, read_timeout),
-                stream=stream,
+                stream=True,
                 # The API key goes to this gateway and nowhere else.
                 allow_redirects=False,
             )
             if response.status_code // 100 == 2:
                 return response
             with response:
-                raise from_problem(response.status_code, response.content, self._url)
+                raise from_problem(response.status_code, self._content(response), self._url)
         except requests.ReadTimeout:
             raise _late(self._url) from None
         except requests.RequestException as error:
             raise self._unreachable(error) from None
+
+    def _content(self, response: requests.Response) -> bytes:
+        content = bytearray()
+        try:
+            for piece in _pieces(response, time.monotonic() + _SHORT_CALL):
+                content += piece
+                if len(content) > _MOST_BYTES:
+                    raise self._no_gateway()
+        except (requests.Timeout, ReadTimeoutError):
+            raise _late(self._url) from None
+        except (OSError, HTTPError) as error:
+            raise self._unreachable(error) from None
+        return bytes(content)
+
+    def _object(self, content: bytes) -> dict[str, Any]:
+        document = self._understood(lambda: from_json(content))
+        if not isinstance(document, dict):
+            raise self._no_gateway()
+        return document
+
+    def _job(self, answer: Mapping[str, Any]) -> JobStatus:
+        return self._understood(lambda: _job_status(answer))
+
+    def _understood(self, read: Callable[[], T]) -> T:
+        """What `read` makes of an answer; UnreachableError for one that no gateway gives."""
+        try:
+            return read()
+        except (ValueError, LookupError, TypeError, AttributeError):
+            raise self._no_gateway() from None
+
+    def _no_gateway(self) -> UnreachableError:
+        return UnreachableError(f"what answers at {self._url} is no gateway of this release")
 
     def _session(self) -> requests.Session:
         session: requests.Session | None = getattr(self._local, "session", None)
@@ -195,28 +232,29 @@ def request_json(request: messages.ProveRequest) -> dict[str, Any]:
 
 
 def _events(response: requests.Response, deadline: float) -> Iterator[tuple[str, bytes]]:
-    """Read server-sent events: (name, data). Raises TimedOutError."""
-    name, data = "", b""
-    for line in response.iter_lines(chunk_size=1):
+    """Read server-sent events: (name, data). Raises requests.Timeout at the deadline, however steadily they drip."""
+    name, data, rest = "", b"", b""
+    for piece in _pieces(response, deadline):
+        *lines, rest = (rest + piece).split(b"\n")
+        for line in lines:
+            line = line.rstrip(b"\r")
+            if line.startswith(b"event:"):
+                name = line[6:].strip().decode(errors="replace")
+            elif line.startswith(b"data:"):
+                data += line[5:].strip()
+            elif not line and data:
+                yield name, data
+                name, data = "", b""
+        if len(rest) + len(data) > _MOST_BYTES:
+            raise UnreachableError(f"what answers at {response.url} is no gateway of this release")
+
+
+def _pieces(response: requests.Response, deadline: float) -> Iterator[bytes]:
+    """The body as it comes, in pieces of any size. Raises requests.Timeout at the deadline, and what urllib3 raises."""
+    while piece := response.raw.read1(1 << 16, decode_content=True):
         if time.monotonic() >= deadline:
-            raise _late(response.url)
-        if line.startswith(b"event:"):
-            name = line[6:].strip().decode()
-        elif line.startswith(b"data:"):
-            data += line[5:].strip()
-        elif not line and data:
-            yield name, data
-            name, data = "", b""
-
-
-def _object(content: bytes, url: str) -> dict[str, Any]:
-    try:
-        document = json.loads(content)
-    except ValueError:
-        document = None
-    if not isinstance(document, dict):
-        raise UnreachableError(f"what answers at {url} is no gateway of this release")
-    return document
+            raise requests.Timeout
+        yield piece
 
 
 def _late(url: str) -> TimedOutError:

@@ -9,7 +9,6 @@ The relayer is not trusted: what it says about itself is compared with the pool 
 checked for their signature, and a payment is settled when the chain says so.
 """
 
-import json
 import time
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -18,7 +17,7 @@ from pydantic import BaseModel
 from urllib3.exceptions import HTTPError
 
 from chain.errors import RelayerError
-from chain.http import TooLongError, host_of, open_session, read_body
+from chain.http import TooLongError, host_of, open_session, parse_json, read_body
 from chain.pool import Pool, Spend
 from chain.relayer.quote import Kind, SignedQuote
 from chain.relayer.wire import QuoteModel, SpendModel, SubmissionModel, SubmitModel, TermsModel, parse
@@ -116,7 +115,7 @@ class RelayerClient:
 
 def _refusal(status: int, content: bytes) -> RelayerError:
     try:
-        problem = json.loads(content)
+        problem = parse_json(content)
         return RelayerError(str(problem["detail"])[:500], str(problem["code"])[:20])
     except (ValueError, KeyError, TypeError):
         return RelayerError(f"the relayer answers with status {status}: try another one", "unreachable")

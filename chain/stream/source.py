@@ -4,7 +4,6 @@ Nothing in them has to be believed: whoever follows the pages rebuilds each root
 contract, through a node of their own choice, whether it knows the last one (`Pool.known_root`).
 """
 
-import json
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -15,7 +14,7 @@ from urllib3.exceptions import HTTPError
 
 from chain.errors import ReorgError, SourceError
 from chain.events import AccountUpdated, CommitmentQueued, EventPage, NullifierUsed, Origin, PoolEvent, WithdrawExecuted
-from chain.http import TooLongError, host_of, open_session, read_body, retry_after
+from chain.http import TooLongError, host_of, open_session, parse_json, read_body, retry_after
 from chain.stream.format import MEDIA_TYPE, BrokenOffError, Frame, decode_stream
 from chain.stream.records import BlockId, Event, Inserted, Nullified, Queued
 
@@ -95,7 +94,7 @@ class IndexerSource:
             with self._get("/v1/status", {}, "application/json") as response:
                 if response.status_code != 200:
                     raise self._refusal(response)
-                tip = json.loads(read_body(response, _MOST_JSON_BYTES, FRAME_SECONDS))["tip"]
+                tip = parse_json(read_body(response, _MOST_JSON_BYTES, FRAME_SECONDS))["tip"]
             return None if tip is None else _block_id(tip)
         except _InterruptedError as error:
             raise self._given_up(error) from None
