@@ -255,5 +255,6 @@ class Relayer:
         if not self._transactions.send(shown, raw):
             self._journal.remove(item)
             raise RelayerError("the relayer's node refused the transaction: try again later", "node")
+        metrics.PENDING.set(self.pending_count())
         log.info("sent", id=item.id, nonce=nonce, transaction=shown)
         return item
