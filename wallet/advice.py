@@ -13,6 +13,27 @@ REMOTE_PROVER = (
 )
 
 
+def indexer(name: str) -> str:
+    """What an indexer learns that is asked without a proxy."""
+    return (
+        f"the indexer {name} learns this machine's address, when this wallet looks and how far it had read, never "
+        "which notes are yours; `--proxy socks5h://...` hides the address"
+    )
+
+
+def relayer(name: str) -> str:
+    """What a relayer learns that is asked without a proxy."""
+    return (
+        f"the relayer {name} learns this machine's address together with the payment that it settles, token and kind "
+        "included; `--proxy socks5h://...` hides the address"
+    )
+
+
+def readable(name: str) -> str:
+    """What others learn on the way to a service without TLS."""
+    return f"the connection to {name} is not encrypted: everybody on the way can read it; use its https address"
+
+
 def common_below(amount: int) -> int:
     """The largest of 1, 2, 5, 10, 20, 50, ... that is at most `amount` (above 0)."""
     power = 10 ** (len(str(amount)) - 1)

@@ -11,6 +11,7 @@ WalletError
 ├── InsufficientFundsError   the balance does not cover the payment
 │   ├── NotSpendableYetError   it will, when deposits or change are in the tree or an unfinished payment ends
 │   └── ConsolidationError     it does, but in more notes than one payment can take
+├── PaymentKeptError         a relayer refused or fell silent after the proof: the payment is kept and may still settle
 └── ProvingError             the proof source did not deliver a proof
 """
 
@@ -56,6 +57,14 @@ class NotSpendableYetError(InsufficientFundsError):
 
 
 class ConsolidationError(InsufficientFundsError):
+    """`rounds` consolidations, each followed by a tree update, would make the payment possible; 0 when none would."""
+
+    def __init__(self, message: str, rounds: int = 0) -> None:
+        super().__init__(message)
+        self.rounds = rounds
+
+
+class PaymentKeptError(WalletError):
     pass
 
 

@@ -2,7 +2,16 @@
 
 from dataclasses import dataclass
 
-from chain.errors import ChainError, MismatchError, NotMinedError, ReorgError, RevertedError, RpcError
+from chain.errors import (
+    ChainError,
+    MismatchError,
+    NotMinedError,
+    RelayerError,
+    ReorgError,
+    RevertedError,
+    RpcError,
+    SourceError,
+)
 from proto.errors import ProverClientError
 from protocol.errors import ProtocolError
 from prover.errors import ProverError
@@ -43,7 +52,12 @@ ENDINGS = (
         "the balance covers it in too many notes: `gelap wallet consolidate`",
         (errors.ConsolidationError,),
     ),
-    Ending(8, "endpoint", "the chain's node does not answer, or its blocks keep changing", (RpcError, ReorgError)),
+    Ending(
+        8,
+        "endpoint",
+        "the chain's node or the indexer does not answer, or its blocks keep changing",
+        (RpcError, ReorgError, SourceError),
+    ),
     Ending(9, "refused", "the contract refused; nothing was moved", (RevertedError,)),
     Ending(
         10,
@@ -56,6 +70,19 @@ ENDINGS = (
     Ending(13, "view-only", "the wallet has only a viewing key", (errors.ViewOnlyError,)),
     Ending(14, "not-confirmed", "nobody said yes", (errors.NotConfirmedError,)),
     Ending(15, "unproxied", "a connection would go around the chosen proxy", (errors.UnproxiedError,)),
+    Ending(
+        16,
+        "relayer",
+        "the relayer refuses, asks for too much or does not answer; nothing was signed",
+        (RelayerError,),
+    ),
+    Ending(
+        17,
+        "payment-kept",
+        "the relayer refused or fell silent after the proof: the payment is kept, so do not pay again; see "
+        "`gelap wallet resume`",
+        (errors.PaymentKeptError,),
+    ),
     Ending(130, "interrupted", "Ctrl-C", (KeyboardInterrupt,)),
 )
 

@@ -67,6 +67,33 @@ class Secrets:
 
 def create(path: Path, content: Secrets, passphrase: str, cost: Cost | None = None) -> None:
     """Write a new keystore (mode 600); KeystoreError when there is one, PassphraseError for a short passphrase."""
+    write_private(path, _sealed(content, passphrase, cost))
+
+
+def replace(path: Path, content: Secrets, passphrase: str, cost: Cost | None = None) -> None:
+    """Put the keystore at `path` under another passphrase; PassphraseError for a short one.
+
+    The new file is written beside it and opened once before it takes the old one's place, so that after a crash at any
+    moment the keystore opens with one of the two passphrases.
+    """
+    beside = path.with_name(path.name + ".new")
+    text = _sealed(content, passphrase, cost)
+    try:
+        beside.unlink(missing_ok=True)  # of an attempt that was cut short
+        write_private(beside, text)
+        if read(beside, passphrase) != content:
+            raise KeystoreError(f"{beside} does not hold what was written: check the disk")
+        os.replace(beside, path)
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    except OSError as error:
+        raise KeystoreError(f"{path} cannot be replaced: {error.strerror}") from None
+
+
+def _sealed(content: Secrets, passphrase: str, cost: Cost | None) -> str:
     if len(passphrase) < SHORTEST_PASSPHRASE:
         raise PassphraseError(
             f"a passphrase has at least {SHORTEST_PASSPHRASE} characters; several random words are good"
@@ -89,7 +116,7 @@ def create(path: Path, content: Secrets, passphrase: str, cost: Cost | None = No
     ).encode()
     padded = plain.ljust(-(-len(plain) // _PADDED) * _PADDED)
     document["ciphertext"] = _cipher(document, passphrase).encrypt(_nonce(document), padded, _header(document)).hex()
-    write_private(path, json.dumps(document, indent=2) + "\n")
+    return json.dumps(document, indent=2) + "\n"
 
 
 def read(path: Path, passphrase: str) -> Secrets:

@@ -32,7 +32,7 @@ class Output:
     def say(self, text: str) -> None:
         """Words for people."""
         if not self.quiet:
-            typer.echo(text, err=True)
+            typer.echo(printable(text), err=True)
 
     def table(self, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """A table for people."""
@@ -44,12 +44,14 @@ class Output:
 
         table = Table(*head)
         for row in rows:
-            table.add_row(*map(Text, row))  # as text: a stranger's words are no markup
+            table.add_row(*(Text(printable(cell)) for cell in row))  # as text: a stranger's words are no markup
         Console(stderr=True).print(table)
 
     def warn(self, text: str) -> None:
-        self._warnings.append(text)
-        self.say(f"warning: {text}")
+        """Once a run, however often it applies."""
+        if text not in self._warnings:
+            self._warnings.append(text)
+            self.say(f"warning: {text}")
 
     def value(self, text: str) -> None:
         """The one value that a command is run for; part of the document where there is one."""
@@ -62,9 +64,14 @@ class Output:
     def fail(self, error: BaseException, ending: Ending) -> None:
         message = str(error) or ending.meaning
         self._document({"ok": False, "error": {"code": ending.code, "name": ending.name, "message": message}})
-        typer.echo(f"error: {message}", err=True)
+        typer.echo(f"error: {printable(message)}", err=True)
 
     def _document(self, content: dict[str, Any]) -> None:
         if self._as_json:
             head = {"format": FORMAT, "version": VERSION, "command": self._command}
             typer.echo(json.dumps(head | content | {"warnings": self._warnings}, indent=2))
+
+
+def printable(text: str) -> str:
+    """Without control characters: a service's words, or a sender's, must not steer the terminal."""
+    return "".join(each if each.isprintable() or each == "\n" else "\N{REPLACEMENT CHARACTER}" for each in text)

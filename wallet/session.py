@@ -1,7 +1,6 @@
 """One run of `gelap wallet`: its options, its secrets, and the wallet they open."""
 
 import contextlib
-import getpass
 import json
 import os
 import sys
@@ -11,47 +10,26 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from eth_account import Account as EvmAccount
 from eth_account.signers.local import LocalAccount
 from eth_utils import is_address, to_checksum_address
 
-from chain.pool import NOBODY, Pool
+from chain.pool import Pool
+from chain.relayer.client import RelayerClient
+from chain.stream.source import IndexerSource
 from protocol.keys import FullViewingKey
 from protocol.poseidon import hash_pairs
-from wallet import keystore, network
-from wallet.errors import KeystoreError, NotConfirmedError, PassphraseError, RequestError, WalletFileError
+from wallet import advice, keystore, network
+from wallet.asking import Asking
+from wallet.errors import KeystoreError, RequestError, WalletFileError
+from wallet.evm_keys import load_evm_key
+from wallet.options import Options
 from wallet.output import Output
+from wallet.sources import Lag
 from wallet.trial import TrialProcesses
 from wallet.wallet import Wallet
 
 KEYSTORE, CHAINS_FILE = "keystore.json", "chains.json"
 _MANY_HASHES = 1_000
-
-
-@dataclass(frozen=True)
-class Options:
-    """As given on the command line; see `wallet.cli` for what they mean."""
-
-    folder: Path
-    passphrase_file: str | None = None
-    as_json: bool = False
-    quiet: bool = False
-    chain: str | None = None
-    rpc_url: str | None = None
-    pool: str | None = None
-    deployed_at: int | None = None
-    proxy: str | None = None
-    confirmations: int | None = None
-    prover: str = network.LOCAL
-    prover_fingerprint: str | None = None
-    evm_key_file: Path | None = None
-    evm_passphrase_file: str | None = None
-    relayer: str = NOBODY
-    fee: str = "0"
-    decimals: int = 0
-    delay: int = 0
-    yes: bool = False
-    dry_run: bool = False
 
 
 @dataclass(frozen=True)
@@ -70,32 +48,13 @@ class Session:
     def __init__(self, options: Options, output: Output) -> None:
         self.options = options
         self.output = output
-        self._stdin_taken = False
+        self.ask = Asking()
 
     @property
     def stderr_is_terminal(self) -> bool:
         return sys.stderr.isatty()
 
-    # Secrets
-
-    def secret(self, source: str | None, what: str, option: str, *, repeat: bool = False) -> str:
-        """A secret from the file `source`, from stdin where that is `-`, else asked for on the terminal."""
-        if source == "-":
-            if self._stdin_taken:
-                raise RequestError("only one secret can come from stdin: put the other one into a file")
-            self._stdin_taken = True
-            return sys.stdin.read().strip("\r\n")
-        if source is not None:
-            try:
-                return Path(source).read_text(encoding="utf-8").strip("\r\n")
-            except (OSError, UnicodeDecodeError):
-                raise PassphraseError(f"the {what} cannot be read from {source}") from None
-        if not sys.stdin.isatty():
-            raise PassphraseError(f"there is no terminal to ask for the {what}: give {option} FILE, or - for stdin")
-        text = getpass.getpass(f"{what}: ")
-        if repeat and getpass.getpass(f"{what}, again: ") != text:
-            raise PassphraseError("the two differ")
-        return text
+    # Keys
 
     @property
     def keystore_path(self) -> Path:
@@ -107,7 +66,7 @@ class Session:
             raise KeystoreError(
                 f"there is no wallet in {self.options.folder}: make one with `gelap wallet init` or `import`"
             )
-        passphrase = self.secret(self.options.passphrase_file, "passphrase of the wallet", "--passphrase-file")
+        passphrase = self.ask.secret(self.options.passphrase_file, "passphrase of the wallet", "--passphrase-file")
         return keystore.read(self.keystore_path, passphrase)
 
     @cached_property
@@ -118,7 +77,7 @@ class Session:
         """Make the wallet's folder and keystore; refuses where there is one, before anything is asked."""
         if self.keystore_path.exists():
             raise KeystoreError(f"there is a wallet in {self.options.folder} already: choose another --wallet folder")
-        passphrase = self.secret(
+        passphrase = self.ask.secret(
             self.options.passphrase_file, "new passphrase of the wallet", "--passphrase-file", repeat=True
         )
         try:
@@ -134,7 +93,7 @@ class Session:
             raise RequestError(
                 "an EVM account must pay for gas: give its key with --evm-key-file or GELAP_EVM_KEY_FILE"
             )
-        return load_evm_key(self, self.options.evm_key_file)
+        return load_evm_key(self.ask, self.options.evm_key_file, self.options.evm_passphrase_file)
 
     # The chain
 
@@ -167,9 +126,10 @@ class Session:
     def open_pool(self, account: LocalAccount | None = None) -> Pool:
         """The pool, seen from `account`; a pool that was given and answers is remembered."""
         entry = self.entry()
-        if self.options.rpc_url is None:
+        urls = [url for given in self.options.rpc_url or () for url in given.split()]
+        if not urls:
             raise RequestError("which node? Set GELAP_RPC_URL or give --rpc-url")
-        w3 = network.connect(self.options.rpc_url, self.options.proxy)
+        w3 = network.connect(urls, self.options.proxy, self.options.ca_file)
         pool = Pool(w3, entry.pool, account, entry.deployed_at)
         if pool.chain_id != entry.chain_id:
             raise RequestError(f"the node is on chain {pool.chain_id}, and {entry.name} is {entry.chain_id}")
@@ -188,8 +148,10 @@ class Session:
         path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
     @contextlib.contextmanager
-    def open_wallet(self, account: LocalAccount | None = None, *, proving: bool = False) -> Iterator[Wallet]:
-        """The wallet on the chosen pool; `proving` sets a prover up."""
+    def open_wallet(
+        self, account: LocalAccount | None = None, *, proving: bool = False, reading: bool = True
+    ) -> Iterator[Wallet]:
+        """The wallet on the chosen pool; `proving` sets a prover up, `reading` the indexer if there is one."""
         keys = self.keys
         prover = self.prover if proving else None
         pool = self.open_pool(account)
@@ -198,6 +160,7 @@ class Session:
             confirmations = network.CONFIRMATIONS.get(pool.chain_id, network.OTHER_CONFIRMATIONS)
         path = self.options.folder / f"{pool.chain_id}-{pool.address.lower()}.db"
         with (
+            self._source(pool if reading else None) as source,
             TrialProcesses() as open_memos,
             Wallet(
                 path,
@@ -207,9 +170,47 @@ class Session:
                 hash_pairs=GrowingHash(),
                 open_memos=open_memos,
                 confirmations=confirmations,
+                source=source,
+                on_lag=self._say_lag,
             ) as wallet,
         ):
             yield wallet
+
+    @contextlib.contextmanager
+    def _source(self, pool: Pool | None) -> Iterator[IndexerSource | None]:
+        """The indexer that --indexer names, for this pool; None where the node is to be read."""
+        url = self.options.indexer
+        if url is None or pool is None:
+            yield None
+            return
+        with network.open_indexer(url, pool.chain_id, pool.address, self.options.proxy, self.options.ca_file) as source:
+            if not network.is_own(url):
+                if self.options.proxy is None:
+                    self.output.warn(advice.indexer(source.name))
+                if network.is_readable_on_the_way(url):
+                    self.output.warn(advice.readable(source.name))
+            yield source
+
+    def _say_lag(self, lag: Lag) -> None:
+        self.output.say(
+            f"the indexer is {lag.blocks} blocks behind the node, {lag.seconds} seconds: what came since is not shown"
+        )
+
+    def relayer_url(self) -> str | None:
+        """The relayer to hand payments to; None where --relayer is an EVM address, or not given."""
+        given = self.options.relayer
+        return None if given is None or is_address(given) else given
+
+    def relayer(self) -> RelayerClient:
+        """A client of the relayer that --relayer names by its URL."""
+        url = self.relayer_url() or ""
+        client = network.open_relayer(url, self.options.proxy, self.options.ca_file)
+        if not network.is_own(url):
+            if self.options.proxy is None:
+                self.output.warn(advice.relayer(client.name))
+            if network.is_readable_on_the_way(url):
+                self.output.warn(advice.readable(client.name))
+        return client
 
     @cached_property
     def prover(self) -> network.ChosenProver:
@@ -221,6 +222,7 @@ class Session:
             api_key=os.environ.get("GELAP_API_KEY"),  # a secret: there is no option for it
             fingerprint=self.options.prover_fingerprint,
             proxy=self.options.proxy,
+            ca_file=self.options.prover_ca,
         )
 
     def sync(self, wallet: Wallet) -> int:
@@ -244,15 +246,9 @@ class Session:
         return int(digits)
 
     def confirm(self, question: str) -> None:
-        """Go on when somebody says yes; raises NotConfirmedError otherwise."""
-        if self.options.yes:
-            return
-        if not sys.stdin.isatty():
-            raise NotConfirmedError("there is no terminal to ask on: give --yes to go on without being asked")
-        sys.stderr.write(f"{question} [y/N] ")
-        sys.stderr.flush()
-        if sys.stdin.readline().strip().lower() not in ("y", "yes"):
-            raise NotConfirmedError("not confirmed: nothing was done")
+        """Go on when somebody says yes, or --yes does; raises NotConfirmedError otherwise."""
+        if not self.options.yes:
+            self.ask.confirm(question)
 
 
 class GrowingHash:
@@ -270,22 +266,3 @@ class GrowingHash:
             self._hash = fast
         hashed: list[int] = self._hash(pairs)
         return hashed
-
-
-def load_evm_key(session: Session, path: Path) -> LocalAccount:
-    """An EVM account from a file: Ethereum's encrypted JSON (version 3), or the 64 hexadecimal digits of a key."""
-    try:
-        text = path.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError):
-        raise KeystoreError(f"the EVM account's key cannot be read from {path}") from None
-    try:
-        if text.startswith("{"):
-            passphrase = session.secret(
-                session.options.evm_passphrase_file, "passphrase of the EVM account", "--evm-passphrase-file"
-            )
-            return EvmAccount.from_key(EvmAccount.decrypt(text, passphrase))
-        return EvmAccount.from_key(text)
-    except (PassphraseError, RequestError):
-        raise
-    except Exception:  # what these libraries raise may repeat the key
-        raise KeystoreError(f"{path} holds no EVM key, or its passphrase is wrong") from None

@@ -170,7 +170,7 @@ def test_mistakes_end_with_their_code_and_one_line(shell: Shell, token: Token, t
 def test_secrets_come_from_files_stdin_or_the_terminal_and_only_one_from_stdin(shell: Shell, tmp_path: Path) -> None:
     shell.environment["GELAP_WALLET"] = str(tmp_path / "second")
     both = shell.json("import", "--mnemonic-file", "-", "--passphrase-file", "-", code=2, stdin=WORDS)
-    assert "only one secret" in both["error"]["message"]
+    assert "only one secret or payment" in both["error"]["message"]
     del shell.environment["GELAP_PASSPHRASE_FILE"]
     no_terminal = shell.json("import", "--mnemonic-file", str(tmp_path / "words"), code=4)
     assert "--passphrase-file FILE" in no_terminal["error"]["message"]
