@@ -43,6 +43,7 @@ def test_a_node_cannot_have_the_ether_given_to_a_proposer(
     assert before - wallet.pool.w3.eth.get_balance(payer) < 10**18 // 20
 
 
+@pytest.mark.slow
 def test_a_node_cannot_raise_the_base_fee_that_is_paid(
     rich: Wallet, node: FalseNode, through: Callable[..., Wallet], token: Token
 ) -> None:
@@ -71,6 +72,7 @@ def test_nothing_is_signed_for_another_chain_than_the_one_that_was_opened(
     assert len(sent(node)) == 3
 
 
+@pytest.mark.slow
 def test_a_wrong_nonce_costs_waiting_and_not_money(
     rich: Wallet, node: FalseNode, through: Callable[..., Wallet], token: Token, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -111,6 +113,7 @@ def test_a_permit_is_signed_for_the_token_that_was_named(
     assert wallet.deposit(token.address, 7, permit=True).gas_used > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("allowed", [0, 2**256 - 1])
 def test_lies_about_allowances_never_lead_to_a_larger_one(
     rich: Wallet, node: FalseNode, through: Callable[..., Wallet], token: Token, pool: Pool, allowed: int
@@ -130,6 +133,7 @@ def test_lies_about_allowances_never_lead_to_a_larger_one(
     assert token.allowance(wallet.pool.account.address, pool.address) == 0  # type: ignore[union-attr]
 
 
+@pytest.mark.slow
 def test_a_recovered_signer_shows_that_the_transactions_are_the_accounts(
     rich: Wallet, node: FalseNode, through: Callable[..., Wallet], token: Token
 ) -> None:

@@ -1,13 +1,13 @@
 """Provers that return something else than the proof they were asked for, before the real verifier on anvil.
 
 Valid proofs come from a key whose secrets are known (contracts/tools/make_fixtures.py): the verifier accepts them for
-exactly the public inputs they were made for, which is what these tests are about. What a prover without such secrets can
-prove at all is what tests/unit/adversaries/test_prover_knowledge.py is about.
+exactly the public inputs they were made for, which is what these tests are about. What a prover without such secrets
+can prove at all is the subject of tests/unit/adversaries/test_prover_knowledge.py.
 """
 
 import json
 import secrets
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -101,16 +101,14 @@ def prover(trapdoors: tuple[Trapdoor, Trapdoor]) -> Prover:
 
 
 @pytest.fixture
-def rich(
-    open_wallet: Callable[..., Wallet], token: Token, insert_all: Callable[..., None], prover: Prover
-) -> Iterator[Wallet]:
+def rich(open_wallet: Callable[..., Wallet], token: Token, insert_all: Callable[..., None], prover: Prover) -> Wallet:
     """A wallet with notes of 100 and 60 that can be spent."""
     wallet = open_wallet(0)
     for amount in (100, 60):
         wallet.deposit(token.address, amount)
     insert_all(prover)
     wallet.sync()
-    yield wallet
+    return wallet
 
 
 def refused(wallet: Wallet, token: Token, error: type[Exception], match: str) -> None:
@@ -154,6 +152,7 @@ def test_what_has_another_length_than_a_proof_is_refused_by_the_wallet(
         refused(rich, token, ProvingError, f"{length} bytes")
 
 
+@pytest.mark.slow
 def test_an_old_proof_settles_no_new_payment(
     rich: Wallet, prover: Prover, token: Token, insert_all: Callable[..., None]
 ) -> None:
@@ -187,6 +186,7 @@ def test_a_prover_that_settles_the_payment_itself_pays_for_it_and_changes_nothin
     assert rich.payments() == []
 
 
+@pytest.mark.slow
 def test_a_prover_that_never_answers_frees_the_notes_when_it_is_given_up(
     rich: Wallet, prover: Prover, token: Token
 ) -> None:
