@@ -65,10 +65,20 @@ class Reader:
             return self._summary(connection)
 
     @contextlib.contextmanager
-    def view(self) -> Iterator["View"]:
-        """The pool in one state: whatever is read through one view belongs together."""
-        with database_errors(), self._engine.connect() as connection:
+    def view(self, connection: Connection | None = None) -> Iterator["View"]:
+        """The pool in one state: whatever is read through one view belongs together.
+
+        Views over one `connection`, of `connect`, are of one state too.
+        """
+        with database_errors(), contextlib.ExitStack() as opened:
+            if connection is None:
+                connection = opened.enter_context(self._engine.connect())
             yield View(connection, self.chain_id, self._state(connection))
+
+    def connect(self) -> Connection:
+        """A connection for views, to close after them; all readers of one database can use it."""
+        with database_errors():
+            return self._engine.connect()
 
     def leaves(self, first: int, limit: int) -> tuple[list[Leaf], int]:
         """The filled leaves among the indices `first .. first + limit - 1`, and how many leaves are used in all."""

@@ -17,6 +17,8 @@ from protocol.note import MEMO_BYTES
 
 POOL = bytes.fromhex("00000000000000000000000000000000000090e1")
 BLOCK_SECONDS = 12
+# So many tokens and receivers have the withdrawals of all made-up chains.
+TOKENS, RECEIVERS = 3, 10
 
 
 class RefusalError(Exception):
@@ -53,7 +55,12 @@ class SyntheticChain:
     """
 
     def __init__(
-        self, hash_pairs: HashPairs | None = None, chain_id: int = 31337, salt: str = "", block_times: bool = True
+        self,
+        hash_pairs: HashPairs | None = None,
+        chain_id: int = 31337,
+        salt: str = "",
+        block_times: bool = True,
+        block_seconds: int = BLOCK_SECONDS,
     ) -> None:
         self.chain_id = chain_id
         self.max_blocks: int | None = None
@@ -61,6 +68,7 @@ class SyntheticChain:
         self._hash_pairs = hash_pairs
         self._salt = salt
         self._block_times = block_times
+        self._block_seconds = block_seconds
         self._fresh = itertools.count()
         self._tree = MerkleTree(hash_pairs)
         self._pending: list[int] = []
@@ -88,7 +96,7 @@ class SyntheticChain:
         """Append a block; a tree update takes from what was queued before it in the block too."""
         number = len(self.blocks)
         block_hash = self._word(f"block {number}")
-        timestamp = 1_700_000_000 + BLOCK_SECONDS * number
+        timestamp = 1_700_000_000 + self._block_seconds * number
         logs: list[dict[str, Any]] = []
         batches: list[list[int]] = []
         for transaction in transactions:
@@ -170,7 +178,7 @@ class SyntheticChain:
             self._all.append(commitment)
             self._pending.append(commitment)
         if transaction.withdrawal:
-            receiver, token = (self._word(name)[-40:].rjust(64, "0") for name in ("receiver", "token"))
+            receiver, token = (self._one_of(many, name) for name, many in (("receiver", RECEIVERS), ("token", TOKENS)))
             amount = self._number("amount") % 2**128
             found.append(([events.WITHDRAWN, "0x" + receiver, "0x" + token], f"0x{amount:064x}"))
         size = min(transaction.inserts, len(self._pending), BATCH)
@@ -185,6 +193,11 @@ class SyntheticChain:
     def _word(self, kind: str) -> str:
         text = f"{self._salt}|{kind}|{next(self._fresh)}"
         return "0x" + hashlib.sha256(text.encode()).hexdigest()
+
+    def _one_of(self, many: int, kind: str) -> str:
+        """An address in a topic, of so many that there are."""
+        chosen = f"{kind}|{int(self._word(kind), 16) % many}"
+        return hashlib.sha256(chosen.encode()).hexdigest()[-40:].rjust(64, "0")
 
     def _number(self, kind: str) -> int:
         return int(self._word(kind), 16) % (R - 1) + 1

@@ -1,6 +1,7 @@
 """The HTTP API of an indexer: which path leads where.
 
-Every endpoint is at `/v1/chains/{chain}/...`; where one chain is served, at `/v1/...` too.
+Every endpoint is at `/v1/chains/{chain}/...`; where one chain is served, at `/v1/...` too. Analytics for all chains are
+at `/v1/graphql`.
 """
 
 from starlette.applications import Starlette
@@ -10,6 +11,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from indexer import metrics
+from indexer.api.graphql.endpoint import answering_queries
 from indexer.api.http import guarded, no_such_path
 from indexer.api.openapi import describe
 from indexer.api.rest import ENDPOINTS, answering, chains
@@ -44,6 +46,8 @@ def api_app(api: Api) -> Starlette:
         routes += [
             Route(prefix + endpoint.operation.path, answer, methods=["GET"]) for prefix in (PREFIX, CHAIN_PREFIX)
         ]
+    queries = guarded(api, "graphql", answering_queries(api))
+    routes.append(Route(f"{PREFIX}/graphql", queries, methods=["POST", "OPTIONS"]))
     routes += [Route("/openapi.json", openapi), Route("/healthz", healthz), Route("/readyz", readyz)]
     return Starlette(routes=routes, exception_handlers={HTTPException: no_such_path})
 

@@ -131,4 +131,4 @@ async def no_such_path(_: Request, error: Exception) -> Response:
     """For what the router refuses."""
     assert isinstance(error, HTTPException)
     body = answers.problem(error.status_code, error.detail, "this is not served here: /openapi.json describes the API")
-    return Response(json.dumps(body), error.status_code, error.headers, media_type=_PROBLEM)
+    return Response(json.dumps(body), error.status_code, dict(error.headers or {}), media_type=_PROBLEM)

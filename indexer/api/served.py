@@ -30,7 +30,8 @@ class Served:
 class Api:
     """The chains of one API by their names, and what it keeps between requests. Runs inside `async with`.
 
-    `tip_seconds` is how often the database is looked at for new blocks.
+    `tip_seconds` is how often the database is looked at for new blocks, `query_seconds` how long a query of GraphQL may
+    take once it has begun, and wait before that.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class Api:
         health: Health | None = None,
         finality: Finality | None = None,
         tip_seconds: float = 0.5,
+        query_seconds: float = 5.0,
     ) -> None:
         self.chains = {name: Served(name, reader, Tips(reader, tip_seconds)) for name, reader in readers.items()}
         self._by_id = {str(chain.reader.chain_id): chain for chain in self.chains.values()}
@@ -49,6 +51,7 @@ class Api:
         self.cache = cache
         self.health = health or Health()
         self.finality = finality or Finality()
+        self.query_seconds = query_seconds
         self.encoders = asyncio.Semaphore(_STREAMS_AT_ONCE)
         self.queries = asyncio.Semaphore(_QUERIES_AT_ONCE)
         self._running = contextlib.AsyncExitStack()
