@@ -10,13 +10,12 @@ import typer
 
 from gelap.logs import LogLevel, configure_logs
 from gelap.settings import Settings
+from indexer.data_cli import DatabaseUrl, archive, restore, verify
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Index a pool's events and serve them to wallets.")
+for operation in (verify, archive, restore):
+    app.command()(operation)
 
-DatabaseUrl = Annotated[
-    str | None,
-    typer.Option(envvar="GELAP_DATABASE_URL", help="PostgreSQL or SQLite; default: an SQLite file in the cache."),
-]
 # Options that describe one chain; with --config they are in the file.
 _ONE_CHAIN = ("rpc_url", "pool", "chain_id", "from_block", "confirmations", "poll", "max_window")
 ChainId = Annotated[
@@ -87,6 +86,7 @@ def run(
     any more, and 2 when the configuration cannot be used.
     """
     from indexer.config import ChainConfig, IndexerConfig, parse_address, read_config
+    from indexer.database import default_database
     from indexer.errors import IndexerError, SettingsError
     from indexer.service import run as run_service
 
@@ -122,7 +122,8 @@ def run(
             "burst": burst,
         }
         found |= {name: value for name, value in given.items() if value is not None}
-        found.setdefault("database_url", settings.database_url or _default_database(settings))
+        if "database_url" not in found:
+            found["database_url"] = default_database()
         found.setdefault("address", settings.indexer_address)
         asyncio.run(run_service(IndexerConfig(chains=chains, chain_id=chain_id, follow=follow, serve=api, **found)))
     except IndexerError as error:
@@ -154,13 +155,12 @@ def status(
 ) -> None:
     """Show how far each pool is indexed, from the database; exit 1 when there is nothing yet."""
     from indexer.api import answers
-    from indexer.database import read_engine, require_current
+    from indexer.database import default_database, read_engine, require_current
     from indexer.errors import IndexerError, SettingsError, StoreError
     from indexer.reader import Reader, pools_of
 
     try:
-        url = database_url or _default_database(Settings(), must_exist=True)
-        engine = read_engine(url)
+        engine = read_engine(database_url or default_database(must_exist=True))
         require_current(engine)
         chains = [found for found, _ in pools_of(engine)] if chain_id is None else [chain_id]
         if not chains:
@@ -192,16 +192,3 @@ def _print_status(document: dict[str, Any]) -> None:
     }
     for name, value in rows.items():
         typer.echo(f"{name:<12} {value}")
-
-
-def _default_database(settings: Settings, must_exist: bool = False) -> str:
-    from indexer.database import sqlite_url
-    from indexer.errors import StoreError
-
-    if settings.database_url:
-        return settings.database_url
-    path: Path = settings.cache_dir / "indexer.sqlite"
-    if must_exist and not path.exists():
-        raise StoreError(f"there is no database at {path}: run `gelap indexer run`, or set GELAP_DATABASE_URL")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return sqlite_url(path)

