@@ -80,11 +80,24 @@ abstract contract CommitmentQueue {
         if (counters.nextLeafIndex + batches * BATCH > CAPACITY) revert TreeFull();
     }
 
-    /// @dev Queues commitments in order, each with its memo.
+    /// @dev Queues commitments in order, each with its memo. The caller has made sure that there are as many memos, and
+    /// has read every one of them with the compiler's checks.
     function _queue(uint256[] calldata commitments, bytes[] calldata memos) internal {
         uint256 position = _advance(commitments.length);
         for (uint256 i; i < commitments.length; ++i) {
-            _put(position + i, commitments[i], memos[i]);
+            uint256 commitment;
+            bytes calldata memo;
+            // commitments[i] and memos[i], without those checks.
+            assembly ("memory-safe") {
+                let word := mul(i, 32)
+                commitment := calldataload(add(commitments.offset, word))
+                let at := add(memos.offset, calldataload(add(memos.offset, word)))
+                memo.length := calldataload(at)
+                memo.offset := add(at, 32)
+            }
+            unchecked {
+                _put(position + i, commitment, memo);
+            }
         }
     }
 
@@ -123,13 +136,16 @@ abstract contract CommitmentQueue {
         position = uint40(packed);
         uint256 last = uint32(packed >> EPOCH_BIT);
         uint256 epoch = uint32(block.timestamp / EPOCH);
-        if (last != epoch) {
-            uint256 beforePrevious = last + 1 == epoch ? uint40(packed >> BEFORE_EPOCH_BIT) : position;
-            packed = packed & ((1 << EPOCH_BIT) - 1) | epoch << EPOCH_BIT | position << BEFORE_EPOCH_BIT
-                | beforePrevious << BEFORE_PREVIOUS_BIT;
+        // Numbers of 32 and 40 bits do not overflow here. `queued` has the lowest bits; filling its 40 would take 2^40
+        // calls of 22,100 gas each.
+        unchecked {
+            if (last != epoch) {
+                uint256 beforePrevious = last + 1 == epoch ? uint40(packed >> BEFORE_EPOCH_BIT) : position;
+                packed = packed & ((1 << EPOCH_BIT) - 1) | epoch << EPOCH_BIT | position << BEFORE_EPOCH_BIT
+                    | beforePrevious << BEFORE_PREVIOUS_BIT;
+            }
+            packed += count;
         }
-        // `queued` has the lowest bits. Filling its 40 would take 2^40 calls of 22,100 gas each.
-        packed += count;
         assembly ("memory-safe") {
             sstore(_counters.slot, packed)
         }

@@ -180,7 +180,7 @@ contract GelapShieldedAccount is CommitmentQueue {
         if (spend.receiver != address(0)) revert ReceiverGiven(spend.receiver);
         if (publicAmount != fee) revert PublicAmountMismatch(publicAmount, fee);
         _requireRoom(spend.commitments.length);
-        _spend(spend, address(0), publicAmount, fee);
+        _spend(spend, address(0), 0, publicAmount, fee);
     }
 
     /// @notice Spends notes and pays `publicAmount - fee` to the receiver and `fee` to the relayer.
@@ -190,8 +190,12 @@ contract GelapShieldedAccount is CommitmentQueue {
         (address receiver, uint256 publicAmount, uint256 fee) = (spend.receiver, spend.publicAmount, spend.fee);
         if (receiver == address(0)) revert ReceiverMissing();
         if (publicAmount <= fee) revert PublicAmountMismatch(publicAmount, fee);
-        _spend(spend, receiver, publicAmount, fee);
-        emit WithdrawExecuted(receiver, address(uint160(spend.publicToken)), publicAmount - fee);
+        uint256 amount;
+        unchecked {
+            amount = publicAmount - fee;
+        }
+        _spend(spend, receiver, amount, publicAmount, fee);
+        emit WithdrawExecuted(receiver, address(uint160(spend.publicToken)), amount);
     }
 
     /// @notice Moves the oldest `count` queued commitments into the tree; anyone may call. `count` is 64 when that many
@@ -233,8 +237,8 @@ contract GelapShieldedAccount is CommitmentQueue {
         }
     }
 
-    /// @dev The caller has checked that `publicAmount` covers `fee`.
-    function _spend(Spend calldata spend, address receiver, uint256 publicAmount, uint256 fee) private {
+    /// @dev `publicAmount` is the sum of `amount`, for the receiver, and `fee`.
+    function _spend(Spend calldata spend, address receiver, uint256 amount, uint256 publicAmount, uint256 fee) private {
         (address relayer, uint256 publicToken) = (spend.relayer, spend.publicToken);
         // Validators can shift a timestamp by seconds; deadlines are minutes.
         if (block.timestamp > spend.deadline) revert Expired(spend.deadline);
@@ -244,7 +248,7 @@ contract GelapShieldedAccount is CommitmentQueue {
             revert PublicTokenMismatch(publicToken);
         }
         _replaceNotes(spend);
-        if (publicAmount != 0) address(uint160(publicToken)).pay(receiver, publicAmount - fee, relayer, fee);
+        if (publicAmount != 0) address(uint160(publicToken)).pay(receiver, amount, relayer, fee);
     }
 
     /// @dev Marks the nullifiers, checks the proof and queues the commitments.
@@ -266,12 +270,13 @@ contract GelapShieldedAccount is CommitmentQueue {
 
     /// @dev One by one, so that one nullifier twice in a spend is refused like one of an earlier spend.
     function _useNullifiers(uint256[] calldata nullifiers) private {
+        mapping(uint256 => bool) storage used = nullifierUsed;
         for (uint256 i; i < nullifiers.length; ++i) {
-            uint256 nullifier = nullifiers[i];
-            mapping(uint256 => bool) storage used = nullifierUsed;
+            uint256 nullifier;
             bool usedBefore;
-            // `used[nullifier]` read and set: the compiler would read it again to set it, and hash its place twice.
+            // `used[nullifiers[i]]` read and set: the compiler would read it again to set it, and hash its place twice.
             assembly ("memory-safe") {
+                nullifier := calldataload(add(nullifiers.offset, mul(i, 32)))
                 mstore(0x00, nullifier)
                 mstore(0x20, used.slot)
                 let slot := keccak256(0x00, 0x40)
@@ -375,17 +380,21 @@ contract GelapShieldedAccount is CommitmentQueue {
     }
 
     function _requireWordsInField(bytes memory words) private pure {
-        uint256 value;
+        bool inField = true;
         assembly ("memory-safe") {
             let end := add(words, mload(words))
             for { let at := words } lt(at, end) { } {
                 at := add(at, 32)
-                if iszero(lt(mload(at), R)) {
-                    value := mload(at)
-                    break
-                }
+                inField := and(inField, lt(mload(at), R))
             }
         }
-        if (value != 0) revert NotInField(value);
+        if (inField) return;
+        for (uint256 i = 32; i <= words.length; i += 32) {
+            uint256 value;
+            assembly ("memory-safe") {
+                value := mload(add(words, i))
+            }
+            _requireInField(value);
+        }
     }
 }

@@ -12,7 +12,9 @@ contract ConstructorTest is PoolTest {
         assertEq(address(pool.verifier()), address(verifier), "verifier");
         assertTrue(pool.insertKey() == keccak256(insertTrapdoor.key), "insert key");
         assertTrue(pool.spendKey(2, 2) == keccak256(spendTrapdoor.key), "spend key");
-        assertTrue(pool.spendKey(2, 3) == 0 && pool.spendKey(0, 0) == 0, "no other arity");
+        assertTrue(pool.spendKey(2, 3) == keccak256(threeOutputsTrapdoor.key), "spend key of three outputs");
+        assertTrue(pool.spendKey(8, 2) == keccak256(eightInputsTrapdoor.key), "spend key of eight inputs");
+        assertTrue(pool.spendKey(3, 2) == 0 && pool.spendKey(2, 8) == 0 && pool.spendKey(0, 0) == 0, "no other arity");
         assertEq(pool.nextLeafIndex(), 0, "next leaf index");
         assertEq(pool.pendingCount(), 0, "pending");
     }

@@ -34,6 +34,25 @@ contract GasTest is PoolTest {
         _check("transactWithFee", without + 35_000);
     }
 
+    /// @dev Pays a relayer with a note: no fee in public, and a third output.
+    function test_ATransferToThreeOutputsTakesAtMost425000Gas() external {
+        fill(1);
+        _transact(transfer(2, 3));
+        _check("transact2x3", 425_000);
+    }
+
+    function test_AConsolidationTakesAtMost100000GasANote() external {
+        fill(1);
+        _transact(transfer(8, 2));
+        _check("transact8x2", 8 * 100_000);
+    }
+
+    function test_AWithdrawalOfEightNotesTakesAtMost100000GasANote() external {
+        deposit(100);
+        _withdraw(withdrawal(8, 2, 50, 0));
+        _check("withdraw8x2", 8 * 100_000);
+    }
+
     function test_AWithdrawalToAFreshAddressTakesAtMost425000Gas() external {
         deposit(100);
         _withdraw(withdrawal(50, 0));

@@ -178,6 +178,14 @@ contract QueueTest is PoolTest {
         pool.deposit(address(token), 1, 1, memo(1));
     }
 
+    function test_AThirdOutputNeedsRoomOfItsOwn() external {
+        _leaveRoomFor(2);
+        GelapShieldedAccount.Spend memory spend = prove(transfer(2, 3));
+        vm.expectRevert(abi.encodeWithSelector(CommitmentQueue.TreeFull.selector));
+        pool.transact(spend);
+        pool.transact(prove(transfer(8, 2)));
+    }
+
     /// @dev attacks.md 25: whoever is in can leave, though there is no room for change.
     function test_WithdrawalsWorkWhenTheTreeIsFull() external {
         fill(1);

@@ -294,7 +294,7 @@ contract SpendTest is PoolTest {
     function test_RefusesANumberOfNotesItHasNoKeyFor() external {
         for (uint256 inputs; inputs < 4; ++inputs) {
             for (uint256 outputs; outputs < 4; ++outputs) {
-                if (inputs == 2 && outputs == 2) continue;
+                if (inputs == 2 && outputs >= 2) continue;
                 GelapShieldedAccount.Spend memory spend = prove(transfer());
                 spend.nullifiers = new uint256[](inputs);
                 spend.commitments = new uint256[](outputs);

@@ -25,8 +25,9 @@ from protocol.poseidon import poseidon
 
 FIXTURES = Path(__file__).parents[1] / "test" / "fixtures"
 
-# Public inputs of `spend` with 2 inputs and 2 outputs, of `insert`, and of a small key for the verifier's own tests.
-TRAPDOORS = {"spend": 8, "insert": 5, "small": 3}
+# Public inputs of `spend` with 2 inputs and 2 outputs, of `insert`, of a small key for the verifier's own tests, and of
+# `spend` with other numbers of inputs and outputs.
+TRAPDOORS = {"spend": 8, "insert": 5, "small": 3, "spend2x3": 9, "spend8x2": 14, "spend3x2": 9}
 
 
 def scalar(label: str) -> int:

@@ -23,6 +23,8 @@ abstract contract PoolTest is Test {
     TestToken internal token;
     SimulatedProver.Trapdoor internal spendTrapdoor;
     SimulatedProver.Trapdoor internal insertTrapdoor;
+    SimulatedProver.Trapdoor internal threeOutputsTrapdoor;
+    SimulatedProver.Trapdoor internal eightInputsTrapdoor;
 
     uint256 private _fresh;
 
@@ -30,8 +32,11 @@ abstract contract PoolTest is Test {
         vm.warp(START);
         spendTrapdoor = SimulatedProver.load(vm, "spend");
         insertTrapdoor = SimulatedProver.load(vm, "insert");
-        bytes[] memory keys = new bytes[](2);
+        threeOutputsTrapdoor = SimulatedProver.load(vm, "spend2x3");
+        eightInputsTrapdoor = SimulatedProver.load(vm, "spend8x2");
+        bytes[] memory keys = new bytes[](4);
         (keys[0], keys[1]) = (spendTrapdoor.key, insertTrapdoor.key);
+        (keys[2], keys[3]) = (threeOutputsTrapdoor.key, eightInputsTrapdoor.key);
         verifier = new Groth16Verifier(keys);
         pool = new GelapShieldedAccount(verifier, insertTrapdoor.programVKey(), spendKeys());
         token = new TestToken("Test", "TST");
@@ -41,8 +46,10 @@ abstract contract PoolTest is Test {
     }
 
     function spendKeys() internal view returns (GelapShieldedAccount.SpendKey[] memory keys) {
-        keys = new GelapShieldedAccount.SpendKey[](1);
+        keys = new GelapShieldedAccount.SpendKey[](3);
         keys[0] = GelapShieldedAccount.SpendKey(2, 2, spendTrapdoor.programVKey());
+        keys[1] = GelapShieldedAccount.SpendKey(2, 3, threeOutputsTrapdoor.programVKey());
+        keys[2] = GelapShieldedAccount.SpendKey(8, 2, eightInputsTrapdoor.programVKey());
     }
 
     /// @dev A number below r that no other call returns.
@@ -62,15 +69,21 @@ abstract contract PoolTest is Test {
         pool.deposit(address(token), amount, preCommitment, memo(preCommitment));
     }
 
-    /// @dev A private transfer without a fee, not yet proved.
-    function transfer() internal returns (GelapShieldedAccount.Spend memory spend) {
+    /// @dev A private transfer of two notes to two without a fee, not yet proved.
+    function transfer() internal returns (GelapShieldedAccount.Spend memory) {
+        return transfer(2, 2);
+    }
+
+    function transfer(uint256 inputs, uint256 outputs) internal returns (GelapShieldedAccount.Spend memory spend) {
         spend.root = pool.merkleRoot();
-        spend.nullifiers = new uint256[](2);
-        (spend.nullifiers[0], spend.nullifiers[1]) = (fresh(), fresh());
-        spend.commitments = new uint256[](2);
-        (spend.commitments[0], spend.commitments[1]) = (fresh(), fresh());
-        spend.memos = new bytes[](2);
-        (spend.memos[0], spend.memos[1]) = (memo(fresh()), memo(fresh()));
+        spend.nullifiers = new uint256[](inputs);
+        for (uint256 i; i < inputs; ++i) {
+            spend.nullifiers[i] = fresh();
+        }
+        (spend.commitments, spend.memos) = (new uint256[](outputs), new bytes[](outputs));
+        for (uint256 i; i < outputs; ++i) {
+            (spend.commitments[i], spend.memos[i]) = (fresh(), memo(fresh()));
+        }
         spend.deadline = block.timestamp + 600;
     }
 
@@ -81,9 +94,17 @@ abstract contract PoolTest is Test {
     }
 
     /// @dev A withdrawal to Bob, `fee` of it for the relayer, not yet proved.
-    function withdrawal(uint256 amount, uint256 fee) internal returns (GelapShieldedAccount.Spend memory spend) {
-        spend = transferWithFee(fee);
-        (spend.publicAmount, spend.receiver) = (amount, BOB);
+    function withdrawal(uint256 amount, uint256 fee) internal returns (GelapShieldedAccount.Spend memory) {
+        return withdrawal(2, 2, amount, fee);
+    }
+
+    function withdrawal(uint256 inputs, uint256 outputs, uint256 amount, uint256 fee)
+        internal
+        returns (GelapShieldedAccount.Spend memory spend)
+    {
+        spend = transfer(inputs, outputs);
+        (spend.publicToken, spend.publicAmount, spend.fee) = (uint160(address(token)), amount, fee);
+        (spend.receiver, spend.relayer) = (BOB, RELAYER);
     }
 
     function publicValues(GelapShieldedAccount.Spend memory spend) internal view returns (bytes memory) {
@@ -106,8 +127,12 @@ abstract contract PoolTest is Test {
         ) % R;
     }
 
+    /// @dev Under the key of the spend's number of notes.
     function prove(GelapShieldedAccount.Spend memory spend) internal view returns (GelapShieldedAccount.Spend memory) {
-        spend.proof = spendTrapdoor.prove(publicValues(spend));
+        SimulatedProver.Trapdoor memory trapdoor = spendTrapdoor;
+        if (spend.commitments.length == 3) trapdoor = threeOutputsTrapdoor;
+        if (spend.nullifiers.length == 8) trapdoor = eightInputsTrapdoor;
+        spend.proof = trapdoor.prove(publicValues(spend));
         return spend;
     }
 
