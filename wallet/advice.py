@@ -40,12 +40,27 @@ def common_below(amount: int) -> int:
     return next(step * power for step in _STEPS if step * power <= amount)
 
 
+def common_parts(amount: int) -> list[int]:
+    """Common amounts that together are at most `amount` (above 0) and leave less than a thousandth of it over.
+
+    More parts would say more by their number than the remainder does by its size, and it stays in the pool.
+    """
+    parts, rest = [], amount
+    while rest and rest * 1000 >= amount:
+        parts.append(common_below(rest))
+        rest -= parts[-1]
+    return parts
+
+
 def for_amount(amount: int) -> list[str]:
     """Deposits and withdrawals show their amounts."""
-    common = common_below(amount)
-    if amount == common:
+    parts = common_parts(amount)
+    if parts == [amount]:
         return []
-    return [f"{amount} is an amount that few others use and links what enters to what leaves; {common} is a common one"]
+    return [
+        f"{amount} is an amount that few others use and links what enters to what leaves; {parts[0]} is a common one, "
+        f"and so are {', '.join(map(str, parts))} on different days"
+    ]
 
 
 def for_withdrawal(

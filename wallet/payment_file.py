@@ -6,9 +6,9 @@
 that --decimals says; `text` may be left out, and belongs to `send` alone.
 """
 
-import json
 from dataclasses import dataclass
 
+from chain.http import parse_json
 from wallet.errors import RequestError
 
 _FIELDS = {"to", "token", "amount", "text"}
@@ -25,8 +25,8 @@ class PaymentRequest:
 def read_payment(document: str) -> PaymentRequest:
     """Raises RequestError, which repeats nothing of the document."""
     try:
-        content = json.loads(document)
-    except (ValueError, RecursionError):
+        content = parse_json(document.encode())
+    except ValueError:
         raise RequestError('a payment file is JSON such as {"to": "...", "token": "0x...", "amount": "5"}') from None
     if not isinstance(content, dict) or not {"to", "token", "amount"} <= content.keys() <= _FIELDS:
         raise RequestError("a payment file has the fields to, token and amount, and maybe text, and no others")

@@ -100,7 +100,7 @@ class IndexerSource:
             raise self._given_up(error) from None
         except (HTTPError, OSError) as error:
             raise self._given_up(_InterruptedError(f"breaks its answer off ({type(error).__name__})")) from None
-        except (TooLongError, ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError):
+        except (TooLongError, ValueError, LookupError, TypeError, AttributeError, OverflowError):
             raise SourceError(f"{self.name} gives no indexer's status: check the address") from None
 
     def _stream(self, after: tuple[int, str] | None) -> Iterator[EventPage]:

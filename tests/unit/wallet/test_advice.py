@@ -1,6 +1,8 @@
 """What is told before a payment that would link people."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from wallet import advice
 from wallet.store import HistoryEntry
@@ -21,6 +23,21 @@ def test_a_common_amount_is_suggested_and_needs_no_warning(amount: int, common: 
     assert advice.common_below(amount) == common
     assert advice.for_amount(common) == []
     assert bool(advice.for_amount(amount)) == (amount != common)
+
+
+@given(st.integers(1, 2**128 - 1))
+def test_common_parts_never_exceed_the_amount_and_leave_little_over(amount: int) -> None:
+    parts = advice.common_parts(amount)
+    assert all(advice.common_below(part) == part for part in parts)
+    assert parts == sorted(parts, reverse=True)
+    assert 0 <= (amount - sum(parts)) * 1000 < max(amount, 1)
+    assert len(parts) <= 10
+
+
+def test_common_parts_are_named() -> None:
+    assert advice.common_parts(75) == [50, 20, 5]
+    assert advice.common_parts(123_456_789) == [100_000_000, 20_000_000, 2_000_000, 1_000_000, 200_000, 200_000]
+    assert "50, 20, 5 on different days" in advice.for_amount(75)[0]
 
 
 def withdrawal(history: list[HistoryEntry], amount: int = 100, payer: str | None = None, now: int = 10 * DAY) -> str:

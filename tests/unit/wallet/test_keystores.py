@@ -1,5 +1,6 @@
 """Keystores: nothing without the passphrase, one clear error for a wrong one, and no surprise from a strange file."""
 
+import contextlib
 import json
 import stat
 from pathlib import Path
@@ -153,3 +154,71 @@ def test_a_viewing_key_with_a_typing_mistake_is_refused_without_being_repeated()
         with pytest.raises(RequestError, match="not a viewing key") as caught:
             viewing_key.decode(broken)
         assert text[20:60] not in str(caught.value)
+
+
+NEW = "another long passphrase"
+
+
+def test_a_changed_passphrase_opens_the_same_keys_and_the_old_one_no_more(path: Path) -> None:
+    content = keystore.read(path, PASSPHRASE)
+    before = json.loads(path.read_text())
+    keystore.replace(path, content, NEW, CHEAP)
+    assert keystore.read(path, NEW) == content
+    with pytest.raises(PassphraseError):
+        keystore.read(path, PASSPHRASE)
+    after = json.loads(path.read_text())
+    assert after["kdf"]["salt"] != before["kdf"]["salt"]
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert [each.name for each in path.parent.iterdir()] == [path.name], "nothing is left beside it"
+    with pytest.raises(PassphraseError, match="at least 8"):
+        keystore.replace(path, content, "short", CHEAP)
+    assert keystore.read(path, NEW) == content
+
+
+@pytest.mark.parametrize("step", ["open", "fsync", "replace"])
+def test_a_crash_while_the_passphrase_changes_loses_nothing(
+    path: Path, step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class PowerCut(BaseException):
+        pass
+
+    content = keystore.read(path, PASSPHRASE)
+    real = getattr(keystore.os, step)
+    calls = 0
+    for moment in range(3):
+        remaining = [moment]
+
+        def cut(*arguments: Any, remaining: list[int] = remaining, **named: Any) -> Any:
+            nonlocal calls
+            calls += 1
+            if remaining[0] == 0:
+                raise PowerCut
+            remaining[0] -= 1
+            return real(*arguments, **named)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(keystore.os, step, cut)
+            with contextlib.suppress(PowerCut):
+                keystore.replace(path, content, NEW, CHEAP)
+        opened = []
+        for passphrase in (PASSPHRASE, NEW):
+            try:
+                opened.append(keystore.read(path, passphrase) == content)
+            except PassphraseError:
+                continue
+        assert opened == [True], f"opens with exactly one of the two after a cut at {step} number {moment}"
+    assert calls > 0
+    keystore.replace(path, content, NEW, CHEAP)
+    assert keystore.read(path, NEW) == content
+    assert [each.name for each in path.parent.iterdir()] == [path.name], "what a cut left behind is gone"
+
+
+def test_a_folder_that_cannot_be_written_is_one_clear_error(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    content = keystore.read(path, PASSPHRASE)
+    monkeypatch.setattr(keystore.os, "fsync", full)
+    with pytest.raises(KeystoreError, match="No space left"):
+        keystore.replace(path, content, NEW, CHEAP)
+    assert keystore.read(path, PASSPHRASE) == content
