@@ -68,11 +68,9 @@ def build_chain(constraints: int) -> Circuit:
 
 def statements(circuit: Circuit) -> Callable[[], dict[str, Any]]:
     """A function that returns the inputs of a fresh random statement of the circuit with every call."""
-    sources: dict[str, Callable[[Circuit], Callable[[], dict[str, Any]]]] = {
-        "spend_2x2": lambda _: _spends(),
-        "insert_64": lambda _: _insertions(),
-    }
-    return sources.get(circuit.name, _chains)(circuit)
+    if arity := re.fullmatch(r"spend_(\d+)x(\d+)", circuit.name):
+        return _spends(int(arity[1]), int(arity[2]))
+    return _insertions() if circuit.name == "insert_64" else _chains(circuit)
 
 
 def _chains(circuit: Circuit) -> Callable[[], dict[str, Any]]:
@@ -104,8 +102,8 @@ def _insertions() -> Callable[[], dict[str, Any]]:
     return fresh
 
 
-def _spends() -> Callable[[], dict[str, Any]]:
-    """Spends of two notes: a random part to a random owner, a random part out of the pool, the rest back.
+def _spends(n_inputs: int, n_outputs: int) -> Callable[[], dict[str, Any]]:
+    """Spends of so many notes: random parts to random owners, a random part out of the pool, the rest back.
 
     Keys are drawn, not derived from a seed as an account's are: a machine that only proves has no libraries for that.
     """
@@ -120,21 +118,22 @@ def _spends() -> Callable[[], dict[str, Any]]:
 
     def fresh() -> dict[str, Any]:
         token = secrets.randbits(160)
-        notes = [own_note(token, secrets.randbits(90)) for _ in range(2)]
+        notes = [own_note(token, secrets.randbits(90)) for _ in range(n_inputs)]
         first = tree.insert_batch([note.commitment for note, _ in notes]).start_index
         spent = tuple(
             SpentNote(note, nullifying_key, first + i, tree.path(first + i))
             for i, (note, nullifying_key) in enumerate(notes)
         )
-        total = sum(note.amount for note, _ in notes)
-        paid = secrets.randbelow(total)
-        withdrawn = secrets.randbelow(total - paid)
-        outputs = (
-            Note(token, paid, secrets.randbelow(R), random_blinding()),
-            own_note(token, total - paid - withdrawn)[0],
-        )
+        rest = sum(note.amount for note, _ in notes)
+        outputs = []
+        for _ in range(n_outputs - 1):
+            paid = secrets.randbelow(rest)
+            outputs.append(Note(token, paid, secrets.randbelow(R), random_blinding()))
+            rest -= paid
+        withdrawn = secrets.randbelow(rest)
+        outputs.append(own_note(token, rest - withdrawn)[0])
         public = SpendPublic.from_notes(tree.root, spent, outputs, withdrawn, secrets.randbelow(R))
         signature = eddsa.sign(spending_key, public.message())
-        return SpendWitness(public, spent, outputs, public_key, signature).inputs()
+        return SpendWitness(public, spent, tuple(outputs), public_key, signature).inputs()
 
     return fresh

@@ -31,7 +31,7 @@ def test_a_chain_proves_repeated_hashing():
         solve(circuit, {**inputs, "start": inputs["start"] ^ 1})
 
 
-@pytest.mark.parametrize("name", ["spend", "insert_64", "chain:240"])
+@pytest.mark.parametrize("name", ["spend", "spend_2x3", "spend_8x2", "insert_64", "chain:240"])
 def test_statements_are_true_and_never_the_same(name):
     circuit = circuits.build(name)
     fresh = circuits.statements(circuit)
