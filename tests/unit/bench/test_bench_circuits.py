@@ -63,7 +63,7 @@ def test_an_unusable_chain_size_says_how_to_write_one(name):
 
 
 def test_an_unknown_circuit_is_answered_with_the_known_ones():
-    with pytest.raises(BenchError, match="spend_2x2, insert_64, chain:N"):
+    with pytest.raises(BenchError, match="spend_2x2, insert_64, spend_2x3, spend_8x2, chain:N"):
         circuits.build("join_split")
 
 
