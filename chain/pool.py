@@ -114,6 +114,10 @@ class Pool:
         """The gas of a call by this account after `block`; RevertedError when the pool would refuse it there."""
         return self._sender.estimate(self.address, data, block)
 
+    def insert_data(self, new_root: int, count: int, proof: bytes) -> str:
+        """The call data (0x hex) of `insert`."""
+        return self._contract.encode_abi("insert", args=[new_root, count, proof])
+
     def insert(self, new_root: int, count: int, proof: bytes) -> Receipt:
         """Move the first `count` queued commitments into the tree."""
         return self._send("insert", new_root, count, proof)
@@ -147,7 +151,7 @@ class Pool:
 
     def block_number(self) -> int:
         with rpc_errors():
-            return self.w3.eth.block_number
+            return int(self.w3.eth.block_number)
 
     def block_hash(self, number: int) -> str | None:
         """The hash (0x hex) of block `number`, or None when the chain does not have it."""
@@ -156,7 +160,7 @@ class Pool:
     def now(self) -> int:
         """The time the next block would carry, in seconds since 1970: the pool's rules are about block times."""
         with rpc_errors():
-            return self.w3.eth.get_block("pending")["timestamp"]
+            return int(self.w3.eth.get_block("pending")["timestamp"])
 
     def pages(self, from_block: int | None = None, to_block: int | None = None) -> Iterator[EventPage]:
         """The pool's events, oldest first, in pages of consecutive blocks; from its deployment to the newest block."""

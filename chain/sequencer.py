@@ -6,6 +6,7 @@ batch: it stays valid for at least 60 seconds, unless 64 are pending by then or 
 run a sequencer; two of them disturb each other only in that the slower one's proof was in vain.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 
@@ -18,6 +19,11 @@ from protocol.merkle import BATCH
 from protocol.statements import InsertStatement
 
 EPOCH_SECONDS = 60
+
+Send = Callable[[str, Callable[[], bool]], Receipt | None]
+"""Settles a call of the pool, given as data (0x hex), while the function says that it is wanted; None when it was given
+up. Raises RevertedError when the pool refuses it.
+"""
 
 
 class Outcome(Enum):
@@ -63,8 +69,8 @@ def under_way(pool: Pool, root: int) -> bool:
     return pool.merkle_root("pending") != root
 
 
-def insert_pending(pool: Pool, state: PoolState, prover: ProofSource) -> Round:
-    """Insert one batch if the pool allows one now.
+def insert_pending(pool: Pool, state: PoolState, prover: ProofSource, send: Send | None = None) -> Round:
+    """Insert one batch if the pool allows one now; `send` settles it, else the pool's own client does.
 
     Losing a race (a batch that came first, or so many new commitments that the pool now wants 64) is no error: the
     outcome is OVERTAKEN and the next call plans afresh. Raises ChainError for what a new call would not mend, and
@@ -79,7 +85,11 @@ def insert_pending(pool: Pool, state: PoolState, prover: ProofSource) -> Round:
     statement = InsertStatement.from_batch(insertion)
     proof = prover.prove(INSERT_CIRCUIT, statement.public.inputs(), statement.inputs())
     try:
-        receipt = pool.insert(insertion.new_root, count, proof.proof)
+        if send is None:
+            receipt: Receipt | None = pool.insert(insertion.new_root, count, proof.proof)
+        else:
+            data = pool.insert_data(insertion.new_root, count, proof.proof)
+            receipt = send(data, lambda: pool.merkle_root() == insertion.old_root)
     except RevertedError:
         now = state.sync()
         same_tree = now.root == insertion.old_root and not under_way(pool, now.root)
@@ -87,4 +97,6 @@ def insert_pending(pool: Pool, state: PoolState, prover: ProofSource) -> Round:
             raise
         return Round(Outcome.OVERTAKEN, count=count)
     state.sync()
+    if receipt is None:
+        return Round(Outcome.OVERTAKEN, count=count)
     return Round(Outcome.INSERTED, count=count, receipt=receipt, proof=proof)

@@ -1,14 +1,18 @@
 """`gelap sequencer`."""
 
-import signal
+import asyncio
+import contextlib
 import threading
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from gelap.logs import LogLevel, configure_logs
 from gelap.settings import Settings
+
+if TYPE_CHECKING:
+    from chain.sequencing import Sequencer
 
 
 def sequencer(
@@ -23,7 +27,13 @@ def sequencer(
         Path | None,
         typer.Option(envvar="GELAP_EVM_PASSPHRASE_FILE", help="The passphrase, if the key is a JSON keystore."),
     ] = None,
-    rpc_url: Annotated[str | None, typer.Option(envvar="GELAP_RPC_URL", help="The chain's JSON-RPC endpoint.")] = None,
+    rpc_url: Annotated[
+        list[str] | None,
+        typer.Option(
+            envvar="GELAP_RPC_URL",
+            help="JSON-RPC endpoint; repeat, or separate by blanks, for others to turn to when one fails.",
+        ),
+    ] = None,
     deployed_at: Annotated[
         int,
         typer.Option(envvar="GELAP_DEPLOYED_AT", min=0, help="The block in which the pool was deployed, or before."),
@@ -46,6 +56,14 @@ def sequencer(
     jitter: Annotated[
         float, typer.Option(min=0, help="Wait up to so many random seconds before a batch: others may be at it.")
     ] = 2.0,
+    stuck_after: Annotated[float, typer.Option(min=1, help="Seconds until a transaction is replaced.")] = 60.0,
+    dearest_gwei: Annotated[int, typer.Option(min=1, help="The most to pay for a unit of gas.")] = 500,
+    metrics_address: Annotated[
+        str | None,
+        typer.Option(
+            envvar="GELAP_SEQUENCER_METRICS_ADDRESS", help="Where to serve /metrics, for operators (default: nowhere)."
+        ),
+    ] = None,
     log_level: Annotated[
         LogLevel, typer.Option(envvar="GELAP_LOG_LEVEL", help="The least severe lines to log.")
     ] = LogLevel.INFO,
@@ -55,11 +73,10 @@ def sequencer(
     Anyone may: the account needs nothing but gas. A full batch of 64 is inserted at once, a short one after --patience.
     """
     configure_logs(log_level)
-    import structlog
-
     from chain.accounts import read_account
     from chain.errors import ChainError
     from chain.pool import Pool
+    from chain.replacing import Urgency
     from chain.rpc import connect
     from chain.sequencing import Pace, Sequencer
     from chain.state import PoolState
@@ -67,14 +84,8 @@ def sequencer(
     from wallet.errors import ProvingError, WalletError
     from wallet.network import ChosenProver
 
-    log = structlog.get_logger("gelap.sequencer")
     settings = Settings()
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
     try:
-        if rpc_url is None:
-            raise ChainError("which node? Set GELAP_RPC_URL or give --rpc-url")
         account = read_account(key_file, passphrase_file)
         source = ChosenProver(
             prover,
@@ -83,11 +94,37 @@ def sequencer(
             fingerprint=fingerprint,
             proxy=None,
         )
-        seen = Pool(connect(rpc_url), pool, account, deployed_at)
-        log.info("sequencer ready", account=account.address, pool=seen.address, chain_id=seen.chain_id, prover=prover)
-        service = Sequencer(seen, source, Pace(patience, poll, jitter), PoolState(seen, hash_pairs), (ProvingError,))
-        service.run(stop)
-        log.info("sequencer stopped")
+        seen = Pool(connect(rpc_url or ()), pool, account, deployed_at)
+        urgency = Urgency(stuck_after, dearest_gwei * 10**9)
+        state = PoolState(seen, hash_pairs)
+        service = Sequencer(seen, source, Pace(patience, poll, jitter), state, (ProvingError,), urgency)
+        ready = {"account": account.address, "pool": seen.address, "chain_id": seen.chain_id, "prover": prover}
+        asyncio.run(_serve(service, metrics_address or None, ready))
     except (ChainError, WalletError, ValueError) as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(2) from None
+
+
+async def _serve(service: "Sequencer", metrics_address: str | None, ready: dict[str, object]) -> None:
+    """Run until told to stop; a batch that waits for its block then is left to the next process."""
+    import structlog
+
+    from chain.errors import ChainError
+    from chain.sequencer_metrics import REGISTRY
+    from gelap.listener import HttpListener, stop_signal
+    from gelap.metrics_page import metrics_app
+
+    log = structlog.get_logger("gelap.sequencer")
+    told, stop = stop_signal(), threading.Event()
+    async with contextlib.AsyncExitStack() as running:
+        if metrics_address:
+            listener = HttpListener(metrics_app(REGISTRY), metrics_address, ChainError)
+            ready = {**ready, "metrics_port": (await running.enter_async_context(listener)).port}
+        log.info("sequencer ready", **ready)
+        working = asyncio.create_task(asyncio.to_thread(service.run, stop))
+        until_told = asyncio.create_task(told.wait())
+        await asyncio.wait([working, until_told], return_when=asyncio.FIRST_COMPLETED)
+        stop.set()
+        until_told.cancel()
+        await working
+    log.info("sequencer stopped")

@@ -66,15 +66,6 @@ def relayer_app(relayer: Relayer, limit: RateLimit | None = None) -> Starlette:
     return Starlette(routes=routes, exception_handlers={HTTPException: _no_such_path})
 
 
-def metrics_app() -> Starlette:
-    """`/metrics`, for a listener that only operators reach."""
-
-    async def read_metrics(_: Request) -> Response:
-        return Response(metrics.exposition(), headers={"Content-Type": metrics.CONTENT_TYPE})
-
-    return Starlette(routes=[Route("/metrics", read_metrics)])
-
-
 async def _terms(relayer: Relayer, _: Request) -> BaseModel:
     pool, fees = relayer.pool, relayer.note_fees
     return TermsModel(

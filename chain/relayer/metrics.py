@@ -3,12 +3,9 @@
 No label holds anything of a caller: neither addresses, nor what was paid to whom.
 """
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from prometheus_client.exposition import CONTENT_TYPE_LATEST as CONTENT_TYPE
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
-
-__all__ = ["CONTENT_TYPE", "REGISTRY", "exposition"]
 
 _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
@@ -54,8 +51,3 @@ PRICES_USABLE = Gauge(
     "gelap_relayer_prices_usable", "0 while the file of prices cannot be read and older prices hold", registry=REGISTRY
 )
 NODE_UP = Gauge("gelap_relayer_node_up", "1 while the chain's node answers, else 0", registry=REGISTRY)
-
-
-def exposition() -> bytes:
-    """Return all metrics in Prometheus's text format."""
-    return generate_latest(REGISTRY)

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 import structlog
 
 from chain.errors import ChainError
-from chain.relayer.app import metrics_app, relayer_app
+from chain.relayer import metrics
+from chain.relayer.app import relayer_app
 from chain.relayer.service import Relayer
 from gelap.listener import HttpListener, stop_signal
+from gelap.metrics_page import metrics_app
 from gelap.rate_limit import RateLimit
 
 log = structlog.get_logger("gelap.relayer")
@@ -43,7 +45,7 @@ async def serve(relayer: Relayer, serving: Serving) -> None:
         listener = await running.enter_async_context(HttpListener(app, serving.address, ChainError))
         ports = {"port": listener.port}
         if serving.metrics_address:
-            operators = HttpListener(metrics_app(), serving.metrics_address, ChainError)
+            operators = HttpListener(metrics_app(metrics.REGISTRY), serving.metrics_address, ChainError)
             ports["metrics_port"] = (await running.enter_async_context(operators)).port
         tending = threading.Thread(target=relayer.run, args=(stop,), name="tend")
         tending.start()
