@@ -152,9 +152,11 @@ def _read_page(w3: Web3, address: ChecksumAddress, first: int, last: int) -> Eve
                 {"address": address, "fromBlock": first, "toBlock": last, "topics": [TOPICS]}
             )
         if before == block_hash(w3, last):
-            ordered = sorted(logs, key=lambda log: (log["blockNumber"], log["logIndex"]))
-            times = _block_times(w3, ordered)
-            return EventPage(first, last, before, tuple(parse_log(log, times[log["blockNumber"]]) for log in ordered))
+            with rpc_errors():
+                ordered = sorted(logs, key=lambda log: (log["blockNumber"], log["logIndex"]))
+                times = _block_times(w3, ordered)
+                events = tuple(parse_log(log, times[log["blockNumber"]]) for log in ordered)
+            return EventPage(first, last, before, events)
     raise ReorgError(f"the chain keeps replacing block {last}: try again when the node has settled")
 
 

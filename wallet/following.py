@@ -113,7 +113,7 @@ class PoolFollower:
         for portion, is_last in self._portions(reading, cursor):
             with self._writing() as tree:
                 self._take(tree, portion, reading, unconfirmed)
-                self._confirm(tree, portion[-1], unconfirmed if is_last else None)
+                self._confirm(tree, portion[-1], unconfirmed, is_last)
 
     def _read_again(self, reading: "_Reading", known: tuple[int, str] | None) -> None:
         """Everything, in one transaction, and at least as far as `known`, the last block that was read before."""
@@ -125,7 +125,7 @@ class PoolFollower:
                 last = portion[-1]
             goal = min(known[0] if known else 0, reading.head)
             if last is not None and last.last_block >= goal:
-                self._confirm(tree, last, unconfirmed)
+                self._confirm(tree, last, unconfirmed, is_last=True)
             elif goal >= self._pool.deployed_at:
                 raise SourceError(
                     f"the source of events has not come to block {goal}, which was read before: try again later, use "
@@ -147,27 +147,30 @@ class PoolFollower:
             self._store.set_cursor(page.last_block, page.last_hash)
             reading.report(page)
 
-    def _confirm(self, tree: PoolTree, page: EventPage, unconfirmed: Unconfirmed | None) -> None:
-        """Ask the node whether what was read is the contract's history; `unconfirmed` when it is all there is."""
+    def _confirm(self, tree: PoolTree, page: EventPage, unconfirmed: Unconfirmed, is_last: bool) -> None:
+        """Ask the node whether what was read is the contract's history; `is_last` when it is all there is."""
         try:
-            on_one_endpoint(self._pool.w3, lambda: self._compare(tree, page, unconfirmed))
+            on_one_endpoint(self._pool.w3, lambda: self._compare(tree, page, unconfirmed, is_last))
         except MismatchError as error:
             raise self._disbelieved(error) from error
 
-    def _compare(self, tree: PoolTree, page: EventPage, unconfirmed: Unconfirmed | None) -> None:
+    def _compare(self, tree: PoolTree, page: EventPage, unconfirmed: Unconfirmed, is_last: bool) -> None:
         if self._pool.block_hash(page.last_block) != page.last_hash:
             raise MismatchError(f"the node has another block {page.last_block}")
-        if unconfirmed is None:
+        if is_last:
+            self._check(tree, page.last_block)
+        else:
             self._require_known(tree)
-            return
+        if not self._own_node:
+            unconfirmed.compare(self._pool, page.last_block)
+
+    def _check(self, tree: PoolTree, block: int) -> None:
         try:
-            tree.check(self._pool, page.last_block)
+            tree.check(self._pool, block)
         except UnavailableError:
             raise
         except RpcError:
             self._require_known(tree)  # a node that keeps no state as old as a source that is behind
-        if not self._own_node:
-            unconfirmed.compare(self._pool, page.last_block)
 
     def _require_known(self, tree: PoolTree) -> None:
         if not self._pool.known_root(tree.root):
@@ -183,7 +186,7 @@ class PoolFollower:
 
     def _time_of(self, block: int) -> int:
         with rpc_errors():
-            return self._pool.w3.eth.get_block(block)["timestamp"]
+            return int(self._pool.w3.eth.get_block(block)["timestamp"])
 
     @contextlib.contextmanager
     def _writing(self, forget: bool = False) -> Iterator[PoolTree]:

@@ -6,6 +6,7 @@ rebuilds the tree, compares it with the contract through its own node, and takes
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Protocol
 
 from chain.errors import MismatchError, SourceError
@@ -58,7 +59,7 @@ def consecutive(
     """The pages up to the block `last`, each where the one before it ended; `after` None begins anywhere.
 
     A page that goes beyond `last` is cut there, with the hash that `hash_of` gives. Raises SourceError when blocks are
-    left out or come twice, or an event is of another block than its page.
+    left out or come twice, or an event is of another block than its page or stands in the place of another.
     """
     previous = after
     for page in pages:
@@ -70,6 +71,11 @@ def consecutive(
         if not all(page.first_block <= event.origin.block_number <= page.last_block for event in page.events):
             raise SourceError(
                 f"the source of events puts events of other blocks into {page.first_block}-{page.last_block}: use "
+                "another one, or read from the node"
+            )
+        if any(_place(one) >= _place(next_one) for one, next_one in pairwise(page.events)):
+            raise SourceError(
+                f"the source of events gives those of {page.first_block}-{page.last_block} out of order, or twice: use "
                 "another one, or read from the node"
             )
         previous = page.last_block
