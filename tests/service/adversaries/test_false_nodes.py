@@ -80,7 +80,7 @@ def test_a_view_that_the_contract_does_not_share_is_spent_on_by_nobody(
         path = tmp_path / f"lied-to-{number}.db"
         node.lies = {"eth_getLogs": lie}
         with Wallet(path, rich.keys, pool=Pool(connect(node.url), pool.address, deployed_at=pool.deployed_at)) as lied:
-            for attempt in (lied.sync, lambda: lied.prepare_send(rich.new_address(), token.address, 1)):  # noqa: B023
+            for attempt in (lied.sync, lambda: lied.prepare_send(rich.new_address(), token.address, 1)):
                 with pytest.raises((MismatchError, SourceError)):
                     attempt()
         with Wallet(path, rich.keys, pool=pool) as mended:
