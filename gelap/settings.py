@@ -30,6 +30,9 @@ class Settings(BaseSettings):
     database_url: str | None = Field(
         default=None, repr=False, description="the indexer's PostgreSQL or SQLite; default: an SQLite file in the cache"
     )
+    indexer_redis_url: str | None = Field(
+        default=None, repr=False, description="a Redis that keeps finished pages of the indexer's API"
+    )
     indexer_address: str = Field(default="127.0.0.1:8090", description="where the indexer serves its API")
     http_address: str = Field(default="127.0.0.1:8080", description="where the gateway serves REST")
 

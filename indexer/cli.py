@@ -117,6 +117,7 @@ def run(
             "database_url": database_url,
             "database_read_url": database_read_url,
             "address": address,
+            "redis_url": settings.indexer_redis_url,
             "metrics_address": metrics_address or None,
             "rate": rate,
             "burst": burst,

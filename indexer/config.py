@@ -66,13 +66,15 @@ class IndexerConfig:
     """`chains` are followed if `follow`, and served if `serve`.
 
     A process that only serves needs none: then it serves all that the database holds, or `chain_id` only.
-    `database_read_url` is a replica's, or None for the same database. Addresses are host:port.
+    `database_read_url` is a replica's, or None for the same database; `redis_url` a cache's, or None for none.
+    Addresses are host:port.
     """
 
     database_url: str = field(repr=False)
     chains: tuple[ChainConfig, ...] = ()
     chain_id: int | None = None
     database_read_url: str | None = field(default=None, repr=False)
+    redis_url: str | None = field(default=None, repr=False)
     address: str = "127.0.0.1:8090"
     metrics_address: str | None = None
     rate: float = 50.0
@@ -121,6 +123,7 @@ class _File(BaseModel):
 
     database_url: str | None = None
     database_read_url: str | None = None
+    redis_url: str | None = None
     address: str | None = None
     metrics_address: str | None = None
     rate: float | None = Field(default=None, ge=0)

@@ -9,6 +9,7 @@ import structlog
 from gelap.listener import HttpListener, stop_signal
 from gelap.rate_limit import RateLimit
 from indexer.api.app import api_app, metrics_app
+from indexer.api.cache import PageCache
 from indexer.api.served import Api
 from indexer.chains import preset_of
 from indexer.config import ChainConfig, IndexerConfig
@@ -75,11 +76,14 @@ async def _serving(
     if not readers:
         which = "no pool" if config.chain_id is None else f"no pool of chain {config.chain_id}"
         raise SettingsError(f"the database holds {which} yet: run `gelap indexer run` with a chain to follow first")
-    api = Api(readers, RateLimit(config.rate, config.burst), health=health)
+    cache = None if config.redis_url is None else PageCache(config.redis_url)
+    api = Api(readers, RateLimit(config.rate, config.burst), cache=cache, health=health)
     async with api, HttpListener(api_app(api), config.address, SettingsError, grace=_GRACE_SECONDS) as listener:
         try:
             yield listener
         finally:
             await api.end_streams()
             await listener.stop()
+    if cache is not None:
+        cache.close()
     engine.dispose()
