@@ -57,8 +57,8 @@ def private_postgresql() -> Iterator[str]:
             _wait(process, folder)
             yield f"postgresql://gelap@/postgres?host={name}"
         finally:
-            # A fast shutdown: open connections are ended.
-            process.send_signal(signal.SIGINT)
+            # An immediate shutdown, without a last checkpoint: nothing of it is kept.
+            process.send_signal(signal.SIGQUIT)
             try:
                 process.wait(10)
             except subprocess.TimeoutExpired:

@@ -1,18 +1,14 @@
-"""What an operator does with the rows: verify them, archive and restore them, dump and load the database."""
+"""What an operator does with the rows: verify them, archive and restore them, copy the database."""
 
 import sqlite3
-import subprocess
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from sqlalchemy import text
 from typer.testing import CliRunner
 
 from bench.index.chain import POOL, SyntheticChain, Transaction
-from bench.index.postgresql import private_postgresql, programs
 from bench.index.server import Recording, serving
 from indexer.archive import archive, files_in, restore
 from indexer.cli import app
@@ -218,35 +214,6 @@ def test_the_commands_archive_and_restore(tmp_path: Path) -> None:
     assert_indexed(two, chain)
     code, output = run("restore", str(tmp_path / "nowhere"), GELAP_DATABASE_URL=two)
     assert (code, "holds no archive" in output) == (1, True)
-
-
-@pytest.fixture
-def second_postgresql() -> Iterator[str]:
-    with private_postgresql() as url:
-        yield url
-
-
-def connection_options(url: str) -> list[str]:
-    """For PostgreSQL's own programs."""
-    parts = urlsplit(url)
-    return ["-h", parse_qs(parts.query)["host"][0], "-U", str(parts.username), "-d", parts.path.strip("/")]
-
-
-@POSTGRESQL
-def test_a_dump_of_postgresql_is_restored_into_another_server_and_goes_on(
-    second_postgresql: str, database: str, chain: SyntheticChain, tmp_path: Path
-) -> None:
-    dump, load = programs("pg_dump", "pg_restore")
-    file = tmp_path / "gelap.dump"
-    subprocess.run([dump, *connection_options(database), "-Fc", "-f", str(file)], check=True)
-    subprocess.run([load, *connection_options(second_postgresql), "--exit-on-error", str(file)], check=True)
-    verify(read_engine(second_postgresql), 31337)
-    assert_indexed(second_postgresql, chain)
-    # What happened after the dump is read from the chain: blocks that were replaced since, and new ones.
-    chain.cut(44)
-    grow(chain, 12)
-    follow(second_postgresql, chain)
-    assert_indexed(second_postgresql, chain)
 
 
 @SQLITE
