@@ -46,6 +46,7 @@ class Prices:
         self._rates: dict[str, int] = {}
         self.usable = True
         self._read()
+        metrics.PRICES_USABLE.set(True)
 
     def rates(self) -> Mapping[str, int]:
         """By checksummed address."""

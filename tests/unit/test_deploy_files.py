@@ -11,6 +11,8 @@ import jsonschema
 import pytest
 import yaml
 
+from chain import sequencer_metrics
+from chain.relayer import metrics as relayer_metrics
 from gateway import metrics as gateway_metrics
 from gateway.status import STATUS
 from worker.metrics import Metrics
@@ -25,12 +27,13 @@ DASHBOARDS = {path.name: json.loads(path.read_text()) for path in (DEPLOY / "gra
 
 
 def samples():
-    """Every sample of a gateway and a worker, by name, with its labels' names."""
+    """Every sample of a gateway, a worker, a relayer and a sequencer, by name, with its labels' names."""
     gateway_metrics.CLUSTER.show(Overview(running=0, circuits=(), counters={}), [], ["square"])
     worker = Metrics()
     worker.know(["square"])
     found = {}
-    for registry in (gateway_metrics.REGISTRY, worker.registry):
+    payments = (relayer_metrics.REGISTRY, sequencer_metrics.REGISTRY)
+    for registry in (gateway_metrics.REGISTRY, worker.registry, *payments):
         for collector in list(registry._collector_to_names):
             labels = set(getattr(collector, "_labelnames", ()))
             for name in registry._collector_to_names[collector]:
