@@ -9,7 +9,7 @@ from pathlib import Path
 from chain.errors import MismatchError, ReorgError, RpcError, SourceError, UnavailableError
 from chain.events import EventPage
 from chain.pool import Pool
-from chain.rpc import on_one_endpoint, rpc_errors
+from chain.rpc import on_one_endpoint
 from chain.tree import PoolTree
 from protocol.field import to_bytes32
 from protocol.keys import FullViewingKey
@@ -100,7 +100,7 @@ class PoolFollower:
         else:
             last = cursor[0]
             # Of the last block read, not of the newest: a payment in the blocks between may have settled in time.
-            time = self._time_of(last)
+            time = self._pool.time_of(last)
             with self._store.transaction():
                 self._store.release_expired(time)
             self.lag = Lag(max(head - last, 0), max(self.now - time, 0) if last < head else 0)
@@ -183,10 +183,6 @@ class PoolFollower:
             f"the source of events disagrees with the contract: {error}. Nothing was written down: use another source, "
             "or read from the node"
         )
-
-    def _time_of(self, block: int) -> int:
-        with rpc_errors():
-            return int(self._pool.w3.eth.get_block(block)["timestamp"])
 
     @contextlib.contextmanager
     def _writing(self, forget: bool = False) -> Iterator[PoolTree]:

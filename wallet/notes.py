@@ -18,7 +18,7 @@ from chain.tree import Batch, PoolTree
 from protocol.keys import FullViewingKey
 from protocol.statements import SpentNote
 from wallet.checks import token_address
-from wallet.coins import Coin, choose, choose_to_merge
+from wallet.coins import MAX_INPUTS, Coin, choose, choose_to_merge
 from wallet.errors import WalletError
 from wallet.store import Store, StoredNote
 
@@ -153,18 +153,20 @@ class NoteManager:
 
     # Choosing
 
-    def select(self, token: str, amount: int) -> Funds:
-        """The notes that pay `amount` (above 0, fee included); see `wallet.coins.choose` for which, and its errors."""
+    def select(self, token: str, amount: int, *, merging: int = MAX_INPUTS) -> Funds:
+        """The one or two notes that pay `amount` (above 0, fee included); see `wallet.coins.choose` for which, and for
+        its errors, in which `merging` is how many notes a consolidation could take.
+        """
         token = token_address(token)
-        spendable = self.spendable(token)
-        waiting = self.balance(token).total - sum(stored.note.amount for stored in spendable)
-        return self._funds(token, spendable, choose(_coins(spendable), amount, waiting))
+        spendable, balance = self.spendable(token), self.balance(token)
+        chosen = choose(_coins(spendable), amount, pending=balance.pending, reserved=balance.reserved, merging=merging)
+        return self._funds(token, spendable, chosen)
 
-    def select_to_merge(self, token: str) -> Funds:
-        """The two largest notes that can be spent; ConsolidationError when there are not two."""
+    def select_to_merge(self, token: str, most: int = MAX_INPUTS) -> Funds:
+        """The largest notes that can be spent, at most so many; ConsolidationError when there are not two."""
         token = token_address(token)
         spendable = self.spendable(token)
-        return self._funds(token, spendable, choose_to_merge(_coins(spendable)))
+        return self._funds(token, spendable, choose_to_merge(_coins(spendable), most))
 
     def _funds(self, token: str, spendable: list[StoredNote], chosen: list[Coin]) -> Funds:
         tree = self._followed().tree

@@ -1,11 +1,21 @@
 """Payments on their way: what a wallet must still know of them after a crash."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from chain.pool import Spend as SpendCall
+from chain.relayer.quote import Kind
 
 PREPARED, PROVED = "prepared", "proved"
+
+
+@dataclass(frozen=True)
+class Handover:
+    """The relayer that a payment was given to: its host, its EVM address, and the kind of its quote."""
+
+    name: str
+    relayer: str
+    kind: Kind
 
 
 @dataclass(frozen=True)
@@ -14,7 +24,8 @@ class Payment:
 
     `kind` is "send", "withdraw" or "consolidate"; `amount` and `fee` are in the token's smallest unit; `nullifiers`
     are those of the real notes it takes. Until `deadline` (block time, seconds since 1970) whoever has `call` can
-    settle it as it is; `call` is there once it is proved, that is, from before it is first sent.
+    settle it as it is; `call` is there once it is proved, that is, from before it is first sent. `handover` says who
+    was to send it: None for this wallet's own account.
     """
 
     kind: str
@@ -25,14 +36,15 @@ class Payment:
     deadline: int
     nullifiers: tuple[int, ...] = field(repr=False)
     call: SpendCall | None = field(default=None, repr=False)
+    handover: Handover | None = None
 
     @property
     def stage(self) -> str:
         """PREPARED before the proof, PROVED afterwards, whether or not it was sent."""
         return PREPARED if self.call is None else PROVED
 
-    def proved(self, call: SpendCall) -> "Payment":
-        return replace(self, call=call)
+    def proved(self, call: SpendCall, handover: Handover | None = None) -> "Payment":
+        return replace(self, call=call, handover=handover)
 
     def row(self) -> dict[str, Any]:
         """As JSON holds it."""
@@ -45,6 +57,7 @@ class Payment:
             "deadline": self.deadline,
             "nullifiers": [hex(nullifier) for nullifier in self.nullifiers],
             "call": None if self.call is None else _call_row(self.call),
+            "handover": None if self.handover is None else asdict(self.handover),
         }
 
     @classmethod
@@ -58,6 +71,8 @@ class Payment:
             deadline=row["deadline"],
             nullifiers=tuple(int(text, 16) for text in row["nullifiers"]),
             call=None if row["call"] is None else _call(row["call"]),
+            # Files of before there were relayers have none.
+            handover=Handover(**row["handover"]) if row.get("handover") else None,
         )
 
 

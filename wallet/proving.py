@@ -1,11 +1,11 @@
 """Where a wallet gets its proofs: a proving cluster, or this machine. Both are called the same way."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from chain.proving import SPEND_CIRCUIT
+from chain.proving import SPEND_CIRCUIT, ProofSource
 from proto.base import ClusterClient
 from proto.errors import ProverClientError
 from proto.results import ProofResult
@@ -15,6 +15,18 @@ if TYPE_CHECKING:
     from prover.engine import Engine
 
 DEFAULT_TIMEOUT = 120.0
+
+
+@runtime_checkable
+class KnowsCircuits(Protocol):
+    """A proof source that says which circuits it has keys for."""
+
+    def circuits(self) -> Collection[str]: ...
+
+
+def circuits_of(prover: ProofSource | None) -> Collection[str]:
+    """What a proof source can prove: what it says, and payments alone where it says nothing."""
+    return prover.circuits() if isinstance(prover, KnowsCircuits) else (SPEND_CIRCUIT,)
 
 
 class RemoteProver:
@@ -32,6 +44,16 @@ class RemoteProver:
         """`timeout` bounds each proof, in seconds."""
         self._client = client
         self._timeout = timeout
+        self._circuits: frozenset[str] | None = None
+
+    def circuits(self) -> frozenset[str]:
+        """The circuits that the cluster has keys for, asked once; raises ProvingError when it does not answer."""
+        if self._circuits is None:
+            try:
+                self._circuits = frozenset(info.name for info in self._client.circuits())
+            except ProverClientError as error:
+                raise ProvingError(f"the proving cluster does not say what it proves: {error}") from error
+        return self._circuits
 
     def prove(self, circuit: str, public_inputs: list[int], inputs: Mapping[str, Any]) -> ProofResult:
         """The proof of exactly these public inputs; raises ProvingError, which says whether trying again helps."""
@@ -60,6 +82,10 @@ class LocalProver:
             return cls({name: Engine.load(name, manifest.zkey_path(name)) for name in names})
         except ProverError as error:
             raise ProvingError(f"this machine cannot prove: {error}") from error
+
+    def circuits(self) -> frozenset[str]:
+        """The circuits that this prover has keys for."""
+        return frozenset(self._engines)
 
     def prove(self, circuit: str, public_inputs: list[int], inputs: Mapping[str, Any]) -> ProofResult:
         """The proof of exactly these public inputs; raises ProvingError when there is none."""

@@ -1,4 +1,4 @@
-"""Builds a spend: fills it up to two inputs and two outputs, encrypts the memos, binds and signs it.
+"""Builds a spend: fills it up to the inputs and outputs of its circuit, encrypts the memos, binds and signs it.
 
 The spending key signs here and goes no further. Whoever proves gets `PreparedSpend.inputs`: the notes of this one
 payment with their nullifying keys, and the signature.
@@ -13,7 +13,7 @@ from eth_utils import to_canonical_address
 
 from chain.pool import NOBODY
 from chain.pool import Spend as SpendCall
-from chain.proving import SPEND_CIRCUIT
+from chain.proving import SPEND_CIRCUIT, spend_circuit
 from protocol.address import Address
 from protocol.field import R
 from protocol.keys import Account, FullViewingKey
@@ -25,7 +25,6 @@ from wallet.errors import RequestError
 T = TypeVar("T")
 
 INPUTS = 2
-OUTPUTS = 2
 
 
 @dataclass(frozen=True)
@@ -68,6 +67,13 @@ class PreparedSpend:
     """The nullifiers of the real notes it spends, without the dummies."""
 
     circuit: str = SPEND_CIRCUIT
+    note_fee: int = 0
+    """What a relayer gets by a note of its own, which nobody else sees; 0 where its fee is on chain."""
+
+    @property
+    def fee(self) -> int:
+        """What a relayer gets, on chain or by a note."""
+        return self.terms.fee + self.note_fee
 
     @property
     def public_inputs(self) -> list[int]:
@@ -122,33 +128,45 @@ def build_spend(
     first: Output,
     record: SentRecord,
     public_amount: int,
+    *,
+    inputs: int = INPUTS,
+    fee_note: Output | None = None,
 ) -> PreparedSpend:
-    """Build and sign the spend of one or two notes of one token that are in the tree under `root`.
+    """Build and sign the spend of one to `inputs` notes of one token that are in the tree under `root`.
 
-    Outputs are `first` and the change, always a note to oneself whose text is `record`, in random order; an unused
-    input is a dummy of amount 0. `public_amount` leaves the pool, the fee included. Raises RequestError when the notes
-    do not cover that.
+    Outputs are `first`, the change, always a note to oneself whose text is `record`, and `fee_note` if there is one, in
+    random order; an unused input is a dummy of amount 0. `public_amount` leaves the pool, the fee included. Raises
+    RequestError when the notes do not cover that, ChainError where there is no circuit for so many.
     """
-    if not 1 <= len(spent) <= INPUTS:
-        raise RequestError(f"a spend takes 1 to {INPUTS} notes, got {len(spent)}")
+    if not 1 <= len(spent) <= inputs:
+        raise RequestError(f"a spend takes 1 to {inputs} notes, got {len(spent)}")
+    note_fee = 0 if fee_note is None else fee_note.note.amount
     token = spent[0].note.token
-    change = sum(item.note.amount for item in spent) - first.note.amount - public_amount
+    change = sum(item.note.amount for item in spent) - first.note.amount - note_fee - public_amount
     if change < 0:
         raise RequestError("the chosen notes do not cover the payment and its fee")
-    dummies = [_dummy(account, token) for _ in range(INPUTS - len(spent))]
-    inputs = _shuffled([*spent, *dummies])
-    outputs = _shuffled([first, to_oneself(account, token, change, record.to_text())])
+    dummies = [_dummy(account, token) for _ in range(inputs - len(spent))]
+    filled = _shuffled([*spent, *dummies])
+    own = to_oneself(account, token, change, record.to_text())
+    outputs = _shuffled([first, own] if fee_note is None else [first, own, fee_note])
     memos = tuple(encrypt(output.note, output.address, output.text) for output in outputs)
     notes = tuple(output.note for output in outputs)
-    public = SpendPublic.from_notes(root, inputs, notes, public_amount, _bound_hash(terms, memos))
+    public = SpendPublic.from_notes(root, filled, notes, public_amount, _bound_hash(terms, memos))
     witness = SpendWitness(
         public=public,
-        spent=tuple(inputs),
+        spent=tuple(filled),
         outputs=notes,
         owner_key=account.public,
         signature=account.sign(public.message()),
     )
-    return PreparedSpend(witness, terms, memos, reserved=tuple(item.nullifier for item in spent))
+    return PreparedSpend(
+        witness,
+        terms,
+        memos,
+        reserved=tuple(item.nullifier for item in spent),
+        circuit=spend_circuit(inputs, len(outputs)),
+        note_fee=note_fee,
+    )
 
 
 def _dummy(account: Account, token: int) -> SpentNote:

@@ -26,18 +26,32 @@ from wallet.checks import (
 )
 from wallet.errors import RequestError, ViewOnlyError
 from wallet.notes import Funds
-from wallet.spend import Output, PreparedSpend, Terms, build_spend, evm_recipient, payment, to_oneself
+from wallet.spend import INPUTS, Output, PreparedSpend, Terms, build_spend, evm_recipient, payment, to_oneself
+
+MERGED_INPUTS = 8
 
 
 @dataclass(frozen=True)
 class Fee:
-    """What a relayer gets for sending a spend: `amount` on chain to the EVM address `relayer`."""
+    """What a relayer gets for sending a spend: `amount` on chain, to the EVM address `relayer`, where everybody sees
+    token and amount, or by a note to the Gelap address `payee`, where the spend shows a third output instead.
+    """
 
     amount: int = 0
     relayer: str = NOBODY
+    payee: Address | None = None
 
     def __post_init__(self) -> None:
-        checked_fee(self.amount, self.relayer)
+        if self.payee is None:
+            checked_fee(self.amount, self.relayer)
+        elif self.relayer != NOBODY or self.payee.owner == 0:
+            raise RequestError("a fee goes to an EVM address on chain, or by a note to a Gelap address, not to both")
+        else:
+            checked_amount(self.amount)
+
+    @property
+    def on_chain(self) -> int:
+        return self.amount if self.payee is None else 0
 
 
 NO_FEE = Fee()
@@ -81,29 +95,51 @@ class TransactionBuilder:
         """Pay a Gelap address; `text` (at most 106 bytes of UTF-8) is for the recipient only."""
         to = gelap_recipient(recipient if isinstance(recipient, str) else recipient.encode())
         output = payment(to, int(funds.token, 16), checked_amount(amount), memo_text(text))
-        return self._build(funds, output, SentRecord(to, amount), self._terms(deadline, fee), fee.amount)
+        return self._build(funds, output, SentRecord(to, amount), fee, self._terms(deadline, fee), fee.on_chain)
 
     def withdrawal(
         self, funds: Funds, receiver: str, amount: int, *, deadline: int, fee: Fee = NO_FEE
     ) -> PreparedSpend:
-        """Pay out to an EVM address: receiver, token and amount become public."""
+        """Pay out to an EVM address: receiver, token and amount become public, so the fee is paid on chain too."""
+        if fee.payee is not None:
+            raise RequestError("a withdrawal pays its fee on chain: it shows its token and amount anyway")
         receiver = withdrawal_receiver(receiver, self._pool)
         record = SentRecord(evm_recipient(receiver), checked_amount(amount))
         output = to_oneself(self.signer(), int(funds.token, 16), 0)
-        return self._build(funds, output, record, self._terms(deadline, fee, receiver), amount + fee.amount)
+        return self._build(funds, output, record, fee, self._terms(deadline, fee, receiver), amount + fee.amount)
 
     def consolidation(self, funds: Funds, *, deadline: int, fee: Fee = NO_FEE) -> PreparedSpend:
-        """Merge all of the funds but the fee into one note."""
+        """Merge all of the funds but the fee into one note: up to two notes, or up to eight (see `wallet.coins`)."""
         merged = funds.amount - fee.amount
         if merged <= 0:
             raise RequestError(f"the fee of {fee.amount} takes all of the {funds.amount} that would be merged")
         output = to_oneself(self.signer(), int(funds.token, 16), checked_amount(merged))
-        return self._build(funds, output, SentRecord(output.address, merged), self._terms(deadline, fee), fee.amount)
+        inputs = INPUTS if len(funds.notes) <= INPUTS else MERGED_INPUTS
+        record = SentRecord(output.address, merged)
+        return self._build(funds, output, record, fee, self._terms(deadline, fee), fee.on_chain, inputs)
 
     def _terms(self, deadline: int, fee: Fee, receiver: str = NOBODY) -> Terms:
-        return Terms(self._chain_id, self._pool, deadline, receiver, fee.relayer, fee.amount)
+        return Terms(self._chain_id, self._pool, deadline, receiver, fee.relayer, fee.on_chain)
 
     def _build(
-        self, funds: Funds, output: Output, record: SentRecord, terms: Terms, public_amount: int
+        self,
+        funds: Funds,
+        output: Output,
+        record: SentRecord,
+        fee: Fee,
+        terms: Terms,
+        public_amount: int,
+        inputs: int = INPUTS,
     ) -> PreparedSpend:
-        return build_spend(self.signer(), terms, funds.root, funds.notes, output, record, public_amount)
+        fee_note = None if fee.payee is None else payment(fee.payee, int(funds.token, 16), fee.amount)
+        return build_spend(
+            self.signer(),
+            terms,
+            funds.root,
+            funds.notes,
+            output,
+            record,
+            public_amount,
+            inputs=inputs,
+            fee_note=fee_note,
+        )

@@ -9,32 +9,37 @@ The file holds no key and is sealed under one derived from the viewing key. Keep
 restores everything but the labels of addresses. `wallet.keystore` keeps keys under a passphrase.
 """
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
-from chain.errors import NotMinedError
+from chain.errors import ChainError, NotMinedError
 from chain.pool import NOBODY, Pool
 from chain.proving import ProofSource, Proven
+from chain.relayer.quote import Kind, SignedQuote
 from chain.sender import Receipt
 from protocol.keys import Account, FullViewingKey
 from protocol.merkle import HashPairs
-from wallet.checks import checked_amount, gelap_recipient, memo_text, token_address, withdrawal_receiver
-from wallet.errors import InsufficientFundsError, ProvingError, RequestError
+from wallet.checks import token_address
+from wallet.depositing import make_deposit
+from wallet.errors import ProvingError, RequestError
 from wallet.following import PoolFollower, open_store
 from wallet.notes import Balance, NoteManager, Progress
 from wallet.payments import Payment
+from wallet.preparing import DEADLINE_SECONDS, Paying, Preparation, Prepared
 from wallet.scanner import OpenMemos, Scanner, open_memos
 from wallet.settling import Resumed, Settled, Settlement
 from wallet.sources import EventSource, Lag, OnLag
 from wallet.spend import PreparedSpend
 from wallet.store import HistoryEntry, StoredNote
-from wallet.transactions import Fee, TransactionBuilder
+from wallet.transactions import TransactionBuilder
 
-__all__ = ["Balance", "Lag", "Progress", "Resumed", "Settled", "Wallet"]
+if TYPE_CHECKING:
+    from chain.relayer.client import RelayerClient
+
+__all__ = ["DEADLINE_SECONDS", "Balance", "Lag", "Progress", "Resumed", "Settled", "Wallet"]
 
 PROOF_BYTES = 256
-DEADLINE_SECONDS = 20 * 60
-PERMIT_SECONDS = 20 * 60
 
 
 class Wallet:
@@ -81,6 +86,7 @@ class Wallet:
         )
         self._notes = NoteManager(keys, self._store, self._follower)
         self._builder = TransactionBuilder(keys, pool.chain_id, pool.address)
+        self._preparation = Preparation(self._notes, self._builder, pool, prover, self._catch_up)
         self._settlement = Settlement(self._store, pool)
 
     @classmethod
@@ -177,7 +183,9 @@ class Wallet:
         MismatchError when the events do not lead to the contract's state: nothing may be spent on such a view; and
         SourceError for a source of events that cannot be used. Nothing was written down then.
         """
-        return self._notes.sync(progress)
+        last = self._notes.sync(progress)
+        self.pool.arities()  # known from now on: asking when a payment needs it would tell the node of the payment
+        return last
 
     # Paying
 
@@ -187,36 +195,80 @@ class Wallet:
         Approves exactly the amount first where the allowance is smaller, or, with `permit`, sends an EIP-2612 signature
         along. The note can be spent after the next tree update.
         """
-        call = self._builder.deposit(token, amount)
-        coins = self.pool.token(call.token)
-        if self.pool.account is None:
-            raise RequestError("a deposit needs an EVM account that pays it: give the pool client one")
-        held = coins.balance_of(self.pool.account.address)
-        if held < amount:
-            raise InsufficientFundsError(f"the EVM account holds {held} of this token, the deposit needs {amount}")
-        if permit:
-            signature = coins.sign_permit(self.pool.address, amount, self.pool.now() + PERMIT_SECONDS)
-            return self.pool.deposit_with_permit(call.token, amount, call.pre_commitment, call.memo, signature)
-        allowance = coins.allowance(self.pool.account.address, self.pool.address)
-        if allowance < amount:
-            if allowance:
-                coins.approve(self.pool.address, 0)  # some tokens, USDT for one, refuse to change a standing allowance
-            coins.approve(self.pool.address, amount)
-        return self.pool.deposit(call.token, amount, call.pre_commitment, call.memo)
+        return make_deposit(self.pool, self._builder.deposit(token, amount), permit=permit)
 
     def send(
-        self, address: str, token: str, amount: int, *, text: str = "", fee: int = 0, relayer: str = NOBODY
+        self,
+        address: str,
+        token: str,
+        amount: int,
+        *,
+        text: str = "",
+        fee: int = 0,
+        relayer: str = NOBODY,
+        via: "RelayerClient | None" = None,
+        max_fee: int | None = None,
+        private_fee: bool = False,
     ) -> Settled:
-        """Pay `amount` privately to a Gelap address; `text` (at most 106 bytes of UTF-8) is for the recipient only."""
-        return self._settle(self.prepare_send(address, token, amount, text=text, fee=fee, relayer=relayer))
+        """Pay `amount` privately to a Gelap address; `text` (at most 106 bytes of UTF-8) is for the recipient only.
 
-    def withdraw(self, receiver: str, token: str, amount: int, *, fee: int = 0, relayer: str = NOBODY) -> Settled:
-        """Pay `amount` out to the EVM address `receiver`: receiver, token and amount become public."""
-        return self._settle(self.prepare_withdraw(receiver, token, amount, fee=fee, relayer=relayer))
+        `via` a relayer nobody sees an EVM account of yours: it is asked for a quote, of at most `max_fee`, or `amount`
+        where that is not given, and gets it on chain, or with `private_fee` by a note of its own, which hides token and
+        fee and shows a third output. The receipt is what the wallet's own node shows. When the relayer refuses, fails
+        or disappears, RelayerError says so, and the payment is kept: see `resume`.
+        """
+        kind: Kind = "transact-note" if private_fee else "transact"
 
-    def consolidate(self, token: str, *, fee: int = 0, relayer: str = NOBODY) -> Settled:
-        """Merge the two largest notes of a token into one, so that a larger payment becomes possible."""
-        return self._settle(self.prepare_consolidate(token, fee=fee, relayer=relayer))
+        def prepare(quote: SignedQuote | None) -> PreparedSpend:
+            return self.prepare_send(
+                address, token, amount, text=text, fee=fee, relayer=relayer, quote=quote, max_fee=max_fee
+            )
+
+        return self._settle(prepare, token, kind, via)
+
+    def withdraw(
+        self,
+        receiver: str,
+        token: str,
+        amount: int,
+        *,
+        fee: int = 0,
+        relayer: str = NOBODY,
+        via: "RelayerClient | None" = None,
+        max_fee: int | None = None,
+    ) -> Settled:
+        """Pay `amount` out to the EVM address `receiver`: receiver, token and amount become public. See `send`."""
+
+        def prepare(quote: SignedQuote | None) -> PreparedSpend:
+            return self.prepare_withdraw(
+                receiver, token, amount, fee=fee, relayer=relayer, quote=quote, max_fee=max_fee
+            )
+
+        return self._settle(prepare, token, "withdraw", via)
+
+    def consolidate(
+        self,
+        token: str,
+        *,
+        most: int | None = None,
+        fee: int = 0,
+        relayer: str = NOBODY,
+        via: "RelayerClient | None" = None,
+        max_fee: int | None = None,
+        private_fee: bool = False,
+    ) -> Settled:
+        """Merge the largest notes of a token into one, so that a larger payment becomes possible.
+
+        Up to eight at once where pool and prover have a circuit for it, else two; `most` 2 merges two in any case, in a
+        transaction that looks like a payment. With a relayer (see `send`) `max_fee` is half of what is merged where it
+        is not given; a fee by a note leaves room for two notes.
+        """
+        kind: Kind = "transact-note" if private_fee else "transact"
+
+        def prepare(quote: SignedQuote | None) -> PreparedSpend:
+            return self.prepare_consolidate(token, most=most, fee=fee, relayer=relayer, quote=quote, max_fee=max_fee)
+
+        return self._settle(prepare, token, kind, via)
 
     # The same in steps: prepare, prove, submit
 
@@ -229,20 +281,18 @@ class Wallet:
         text: str = "",
         fee: int = 0,
         relayer: str = NOBODY,
+        quote: SignedQuote | None = None,
+        max_fee: int | None = None,
         reserve: bool = True,
     ) -> PreparedSpend:
         """Build and sign a payment and reserve its notes until its deadline; see `prove`, `submit` and `abandon`.
 
-        Catches up with the chain first, as every `prepare_` method does. Without `reserve` nothing is written down: to
-        look at a payment that is not to be made.
+        Catches up with the chain first, as every `prepare_` method does. A relayer's `quote` names fee and relayer; it
+        is checked before anything is signed. Without `reserve` nothing is written down: to look at a payment that is
+        not to be made.
         """
-        checked_amount(amount)
-        recipient, token = gelap_recipient(address), token_address(token)
-        memo_text(text)
-        deadline, paid = self._begin(fee, relayer)
-        funds = self._notes.select(token, amount + fee)
-        spend = self._builder.transfer(funds, recipient, amount, deadline=deadline, text=text, fee=paid)
-        return self._prepared(spend, reserve, "send", token, amount, address)
+        paying = Paying(fee, relayer, quote, max_fee)
+        return self._keep(self._preparation.transfer(address, token, amount, text, paying), reserve)
 
     def prepare_withdraw(
         self,
@@ -252,25 +302,28 @@ class Wallet:
         *,
         fee: int = 0,
         relayer: str = NOBODY,
+        quote: SignedQuote | None = None,
+        max_fee: int | None = None,
         reserve: bool = True,
     ) -> PreparedSpend:
         """Build and sign a withdrawal; see `prepare_send`."""
-        checked_amount(amount)
-        receiver, token = withdrawal_receiver(receiver, self.pool.address), token_address(token)
-        deadline, paid = self._begin(fee, relayer)
-        funds = self._notes.select(token, amount + fee)
-        spend = self._builder.withdrawal(funds, receiver, amount, deadline=deadline, fee=paid)
-        return self._prepared(spend, reserve, "withdraw", token, amount, receiver)
+        paying = Paying(fee, relayer, quote, max_fee)
+        return self._keep(self._preparation.withdrawal(receiver, token, amount, paying), reserve)
 
     def prepare_consolidate(
-        self, token: str, *, fee: int = 0, relayer: str = NOBODY, reserve: bool = True
+        self,
+        token: str,
+        *,
+        most: int | None = None,
+        fee: int = 0,
+        relayer: str = NOBODY,
+        quote: SignedQuote | None = None,
+        max_fee: int | None = None,
+        reserve: bool = True,
     ) -> PreparedSpend:
-        """Build and sign the merging of the two largest notes; see `prepare_send`."""
-        token = token_address(token)
-        deadline, paid = self._begin(fee, relayer)
-        funds = self._notes.select_to_merge(token)
-        spend = self._builder.consolidation(funds, deadline=deadline, fee=paid)
-        return self._prepared(spend, reserve, "consolidate", token, funds.amount - fee, "")
+        """Build and sign the merging of the largest notes; see `consolidate` and `prepare_send`."""
+        paying = Paying(fee, relayer, quote, max_fee)
+        return self._keep(self._preparation.consolidation(token, most, paying), reserve)
 
     def prove(self, spend: PreparedSpend) -> Proven:
         """Have a prepared spend proved. The public inputs asked for are the wallet's own, never the prover's."""
@@ -281,17 +334,31 @@ class Wallet:
             raise ProvingError(f"the prover returned {len(proof.proof)} bytes instead of a proof of {PROOF_BYTES}")
         return proof
 
-    def submit(self, spend: PreparedSpend, proof: Proven) -> Receipt:
-        """Settle a proved spend on chain. A wrong proof is refused by the contract before any gas is paid."""
-        return self._settlement.submit(spend, proof)
+    def submit(
+        self,
+        spend: PreparedSpend,
+        proof: Proven,
+        *,
+        via: "RelayerClient | None" = None,
+        quote: SignedQuote | None = None,
+    ) -> Receipt:
+        """Settle a proved spend on chain, from the pool client's account or `via` the relayer that gave `quote`.
 
-    def resume(self) -> list[Resumed]:
-        """Send the proved payments again that were not seen settled, after a crash or a reorganisation.
-
-        A payment can settle only once, so sending it again is safe. One that was signed and not proved cannot be
-        resumed: its notes come back when its deadline has passed. Call `sync` first.
+        A wrong proof is refused by the contract before any gas is paid. When a relayer refuses, fails or disappears,
+        the payment is kept: see `resume`.
         """
-        return self._settlement.resume()
+        return self._settlement.submit(spend, proof, via, quote)
+
+    def resume(self, *, via: "RelayerClient | None" = None) -> list[Resumed]:
+        """Send the proved payments again that were not seen settled: after a crash, a reorganisation, or a relayer that
+        failed.
+
+        They are sent from the pool client's account, which everybody sees then, and a relayer's fee is paid all the
+        same: proofs bind it. `via` a relayer, the payments that were for it go to it again. A payment can settle only
+        once, so sending it again is safe. One that was signed and not proved cannot be resumed: its notes come back
+        when its deadline has passed. Call `sync` first.
+        """
+        return self._settlement.resume(via)
 
     def abandon(self, spend: PreparedSpend) -> None:
         """Free the notes of a prepared spend that is not to be submitted.
@@ -301,30 +368,47 @@ class Wallet:
         """
         self._settlement.abandon(spend)
 
-    def _settle(self, spend: PreparedSpend) -> Settled:
+    def _settle(
+        self,
+        prepare: Callable[[SignedQuote | None], PreparedSpend],
+        token: str,
+        kind: Kind,
+        via: "RelayerClient | None",
+    ) -> Settled:
+        quote = None
+        if via is None:
+            if kind == "transact-note":
+                raise RequestError("a fee by a note is for a relayer: name one")
+        else:
+            self._builder.signer()
+            token = token_address(token)
+            if kind == "transact-note":
+                self._preparation.require_circuit(2, 3)
+            self.sync()  # what takes long comes before the quote
+            quote = via.quote(self.pool, token, kind)
+        spend = prepare(quote)
         try:
             proof = self.prove(spend)
-            receipt = self.submit(spend, proof)
-        except NotMinedError:
-            raise  # it may still land: its notes stay reserved until its deadline
         except BaseException:
             self.abandon(spend)
             raise
+        try:
+            receipt = self.submit(spend, proof, via=via, quote=quote)
+        except NotMinedError:
+            raise  # it may still land: its notes stay reserved until its deadline
+        except ChainError:
+            # A relayer that refuses a payment has it nonetheless.
+            if via is None:
+                self.abandon(spend)
+            raise
         return Settled(receipt, proof, spend)
 
-    def _begin(self, fee: int, relayer: str) -> tuple[int, Fee]:
-        """Check what can be checked, catch up with the chain, and set the deadline."""
-        self._builder.signer()  # a wallet that can only look says so before anything is read
-        paid = Fee(fee, relayer)
+    def _catch_up(self) -> int:
         self.sync()
         # As asked by `sync`: a question of its own would tell the node that a payment is being made.
-        return self._follower.now + DEADLINE_SECONDS, paid
+        return self._follower.now
 
-    def _prepared(
-        self, spend: PreparedSpend, reserve: bool, kind: str, token: str, amount: int, counterparty: str
-    ) -> PreparedSpend:
+    def _keep(self, prepared: Prepared, reserve: bool) -> PreparedSpend:
         if reserve:
-            terms = spend.terms
-            payment = Payment(kind, token, amount, terms.fee, counterparty, terms.deadline, spend.reserved)
-            self._settlement.keep(payment)
-        return spend
+            self._settlement.keep(prepared.payment)
+        return prepared.spend

@@ -122,11 +122,9 @@ class EventPool:
     def __init__(self, events: Events) -> None:
         self._events = events
         self._trees: dict[int, PoolTree] = {}
-        self.w3 = SimpleNamespace(
-            provider=None, eth=SimpleNamespace(get_block=lambda number: {"timestamp": self.time(number)})
-        )
+        self.w3 = SimpleNamespace(provider=None)
 
-    def time(self, block: int) -> int:
+    def time_of(self, block: int) -> int:
         return 1_700_000_000 + 12 * block
 
     def block_number(self) -> int:
@@ -136,7 +134,7 @@ class EventPool:
         return f"0xb{number:063x}" if number <= self.block_number() else None
 
     def now(self) -> int:
-        return self.time(self.block_number() + 1)
+        return self.time_of(self.block_number() + 1)
 
     def pages(self, first: int | None = None, last: int | None = None) -> Iterator[EventPage]:
         return pages_of(self._events.all, first or 1, self.block_number() if last is None else last)
@@ -161,6 +159,9 @@ class EventPool:
 
     def pending_count(self, block: int | str = "latest") -> int:
         return len(self._as_of(block).pending)
+
+    def arities(self) -> set[tuple[int, int]]:
+        return {(2, 2)}
 
     def known_root(self, root: int) -> bool:
         roots = {event.root for event in self._events.all if isinstance(event, AccountUpdated)}

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wallet.coins import Coin, choose, choose_to_merge
+from wallet.coins import Coin, choose, choose_to_merge, merges_needed
 from wallet.errors import ConsolidationError, InsufficientFundsError, NotSpendableYetError
 
 
@@ -47,24 +47,55 @@ def test_a_small_payment_leaves_the_large_note_whole() -> None:
 
 def test_too_little_is_reported_with_the_whole_balance() -> None:
     with pytest.raises(InsufficientFundsError, match="needs 100, the balance is 60") as caught:
-        choose(coins(10, 20), 100, unavailable=30)
+        choose(coins(10, 20), 100, pending=20, reserved=10)
     assert type(caught.value) is InsufficientFundsError
 
 
-def test_funds_that_wait_for_a_tree_update_are_reported_as_not_spendable_yet() -> None:
-    with pytest.raises(NotSpendableYetError, match="30 can be spent now and 80 waits"):
-        choose(coins(30), 100, unavailable=80)
+def test_funds_that_are_not_spendable_yet_are_reported_with_what_they_wait_for() -> None:
+    with pytest.raises(NotSpendableYetError, match="30 can be spent now; 80 after the next tree update"):
+        choose(coins(30), 100, pending=80)
+    with pytest.raises(NotSpendableYetError, match="30 can be spent now; 80 is held by unfinished payments"):
+        choose(coins(30), 100, reserved=80)
+    with pytest.raises(NotSpendableYetError, match=r"50 after the next tree update.*; 40 is held by unfinished"):
+        choose(coins(30), 100, pending=50, reserved=40)
 
 
-def test_enough_in_too_many_notes_asks_for_consolidation() -> None:
-    with pytest.raises(ConsolidationError, match="the two largest hold 80"):
+def test_enough_in_too_many_notes_says_how_often_to_consolidate() -> None:
+    with pytest.raises(ConsolidationError, match=r"the two largest hold 80: consolidate\(\) once first") as caught:
         choose(coins(40, 40, 40), 100)
+    assert caught.value.rounds == 1
+    with pytest.raises(ConsolidationError, match="9 times first, each time up to 2 notes"):
+        choose(coins(*[10] * 11), 110)
+    with pytest.raises(ConsolidationError, match=r"2 times first, each time up to 8 notes"):
+        choose(coins(*[10] * 11), 110, merging=8)
 
 
-def test_merging_takes_the_two_largest_notes() -> None:
-    assert amounts(choose_to_merge(coins(5, 40, 10, 30))) == [30, 40]
+@pytest.mark.parametrize("merging", [2, 8])
+@settings(deadline=None)
+@given(held=st.lists(st.integers(1, 20), min_size=1, max_size=30), data=st.data())
+def test_so_many_consolidations_make_a_payment_possible_and_one_less_does_not(
+    merging: int, held: list[int], data: st.DataObject
+) -> None:
+    amount = data.draw(st.integers(1, sum(held)))
+    needed = merges_needed(coins(*held), amount, merging)
+    after: list[bool] = []
+    for _ in range(needed + 1):
+        after.append(sum(sorted(held)[-2:]) >= amount)
+        if len(held) > 1:
+            merged = amounts(choose_to_merge(coins(*held), merging))
+            for spent in merged:
+                held.remove(spent)
+            held.append(sum(merged))
+    assert after == [False] * needed + [True]
+
+
+@settings(deadline=None)
+@given(held=st.lists(st.integers(1, 50), min_size=2, max_size=20), most=st.integers(2, 8))
+def test_merging_takes_the_largest_notes(held: list[int], most: int) -> None:
+    assert amounts(choose_to_merge(coins(*held), most)) == sorted(held)[-most:]
 
 
 def test_a_single_note_cannot_be_merged() -> None:
-    with pytest.raises(ConsolidationError, match="nothing to merge"):
+    with pytest.raises(ConsolidationError, match="nothing to merge") as caught:
         choose_to_merge(coins(40))
+    assert caught.value.rounds == 0

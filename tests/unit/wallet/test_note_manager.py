@@ -147,7 +147,7 @@ class Purse:
         assert len(self.notes.all()) == len(self.model)
         coins = [Coin(position, held.amount) for position, held in free.items()]
         try:
-            expected = choose(coins, amount, balance.total - balance.spendable)
+            expected = choose(coins, amount, pending=balance.pending, reserved=balance.reserved)
         except InsufficientFundsError as error:
             with pytest.raises(type(error)):
                 self.notes.select(text, amount)
