@@ -1,5 +1,6 @@
 """A typed client of the contract `GelapShieldedAccount`."""
 
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,7 +10,7 @@ from eth_typing import ChecksumAddress
 from eth_utils import to_checksum_address
 from web3 import Web3
 
-from chain.errors import ChainError
+from chain.errors import ChainError, MismatchError
 from chain.events import EventPage, PoolEvent, block_hash, read_pages
 from chain.reverts import RevertDecoder
 from chain.rpc import rpc_errors
@@ -17,6 +18,13 @@ from chain.sender import Block, Receipt, Sender
 from chain.token import PermitSignature, Token
 from contracts import artifact
 from protocol.statements import SPEND_ARITIES
+
+DEVELOPMENT_CHAIN = 31337
+"""The chain id of anvil and its like, whose clock can be turned."""
+CLOCK_TOLERANCE = 15 * 60
+"""So many seconds a node's time may be ahead of this machine's clock. A false one would make signed payments good for
+years, and have the notes of a payment given back while it can still settle.
+"""
 
 NOBODY: ChecksumAddress = to_checksum_address("0x" + "00" * 20)
 """The zero address: no receiver, no relayer."""
@@ -159,8 +167,19 @@ class Pool:
 
     def now(self) -> int:
         """The time the next block would carry, in seconds since 1970: the pool's rules are about block times."""
+        return self.time_of("pending")
+
+    def time_of(self, block: Block) -> int:
+        """The time of a block, in seconds since 1970. MismatchError when it is far ahead of this machine's clock."""
         with rpc_errors():
-            return int(self.w3.eth.get_block("pending")["timestamp"])
+            told = int(self.w3.eth.get_block(block)["timestamp"])
+        ahead = told - int(time.time())
+        if ahead > CLOCK_TOLERANCE and self.chain_id != DEVELOPMENT_CHAIN:
+            raise MismatchError(
+                f"the node's blocks are {ahead // 60} minutes ahead of this machine's clock: set the clock, or use "
+                "another node"
+            )
+        return told
 
     def pages(self, from_block: int | None = None, to_block: int | None = None) -> Iterator[EventPage]:
         """The pool's events, oldest first, in pages of consecutive blocks; from its deployment to the newest block."""

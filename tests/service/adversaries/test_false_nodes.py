@@ -1,6 +1,7 @@
 """Nodes that lie about the pool: false events, roots, forks and times, and answers that are none."""
 
 import contextlib
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -237,3 +238,29 @@ def test_an_endpoint_that_answers_for_a_chain_it_is_not_on_opens_no_wallet_file(
     elsewhere = Pool(connect(node.url), pool.address, evm_accounts[0], pool.deployed_at)
     with pytest.raises(WalletError, match="another"):
         Wallet(tmp_path / "mine.db", rich.keys, pool=elsewhere)
+
+
+def test_a_false_time_makes_no_payment_good_for_years(
+    rich: Wallet, node: FalseNode, token: Token, pool: Pool, tmp_path: Path
+) -> None:
+    """Deadlines are counted from the chain's time, and notes of a payment come back when it is over: a time far ahead
+    would make the signed payment a bearer's for years, or have the next one made while the first can still settle.
+
+    The node says that it is on another chain than anvil, whose clock may be turned.
+    """
+
+    def ahead(seconds: int) -> Callable[[list[Any], Any], Any]:
+        return lambda params, true: true and true | {"timestamp": hex(int(time.time()) + seconds)}
+
+    node.lies = {"eth_chainId": lambda params, true: "0x1", "eth_getBlockByNumber": ahead(10 * 365 * 86_400)}
+    seen = Pool(connect(node.url), pool.address, deployed_at=pool.deployed_at)
+    with Wallet(tmp_path / "timed.db", rich.keys, pool=seen) as wallet:
+        with pytest.raises(MismatchError, match="ahead of this machine's clock"):
+            wallet.prepare_send(rich.new_address(), token.address, 10)
+        node.lies["eth_getBlockByNumber"] = ahead(0)
+        spend = wallet.prepare_send(rich.new_address(), token.address, 10)
+        assert spend.terms.deadline <= time.time() + 20 * 60
+        node.lies["eth_getBlockByNumber"] = ahead(20 * 60 + 1)
+        with pytest.raises(MismatchError, match="ahead of this machine's clock"):
+            wallet.sync()
+        assert wallet.balance(token.address).reserved > 0

@@ -192,7 +192,7 @@ def test_a_source_that_is_behind_says_how_far_and_what_it_has_counts(
         source.last = 5
         assert (wallet.sync(), wallet.synced_to()) == (5, 5)
         assert wallet.balance(TEXT) == Balance(100)
-        assert told == [wallet.lag()] == [Lag(3, event_pool.now() - event_pool.time(5))]
+        assert told == [wallet.lag()] == [Lag(3, event_pool.now() - event_pool.time_of(5))]
         source.last = 0
         wallet.sync()
         assert (wallet.synced_to(), wallet.lag().blocks) == (5, 3), "nothing goes back"
