@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from chain.errors import MismatchError, ReorgError, RpcError, SourceError, UnavailableError
-from chain.events import EventPage
 from chain.pool import Pool
 from chain.rpc import on_one_endpoint
 from chain.tree import PoolTree
@@ -17,11 +16,13 @@ from protocol.merkle import HashPairs
 from wallet.notes import NoteManager, Progress
 from wallet.scanner import OpenMemos, Scanner, open_memos
 from wallet.sealed import file_key
-from wallet.sources import EventSource, Lag, NodeSource, OnLag, Unconfirmed, consecutive, in_portions
+from wallet.sources import EventSource, Lag, NodeSource, OnLag, Portion, Unconfirmed, consecutive, in_portions
 from wallet.store import Store
 
-PORTION_EVENTS, PORTION_PAGES = 8_192, 16
-"""Read events are confirmed and written down when there are so many, or so many pages of them."""
+PORTION_EVENTS, PORTION_SECONDS = 40_000, 15.0
+"""What is read is confirmed and written down when there are so many events, or at the first page after so long. So many
+memos are worth trying in several processes (`wallet.trial`).
+"""
 
 
 class PoolFollower:
@@ -110,59 +111,59 @@ class PoolFollower:
 
     def _read_on(self, reading: "_Reading", cursor: tuple[int, str] | None) -> None:
         unconfirmed = Unconfirmed()
-        for portion, is_last in self._portions(reading, cursor):
+        for portion in self._portions(reading, cursor):
             with self._writing() as tree:
-                self._take(tree, portion, reading, unconfirmed)
-                self._confirm(tree, portion[-1], unconfirmed, is_last)
+                self._take(tree, portion, unconfirmed)
+                self._confirm(tree, portion, unconfirmed)
+            reading.report(portion)
 
     def _read_again(self, reading: "_Reading", known: tuple[int, str] | None) -> None:
         """Everything, in one transaction, and at least as far as `known`, the last block that was read before."""
         unconfirmed = Unconfirmed()
         with self._writing(forget=True) as tree:
-            last: EventPage | None = None
-            for portion, _ in self._portions(reading, None):
-                self._take(tree, portion, reading, unconfirmed)
-                last = portion[-1]
+            last: Portion | None = None
+            for portion in self._portions(reading, None):
+                self._take(tree, portion, unconfirmed)
+                reading.report(portion)
+                last = portion
             goal = min(known[0] if known else 0, reading.head)
             if last is not None and last.last_block >= goal:
-                self._confirm(tree, last, unconfirmed, is_last=True)
+                self._confirm(tree, last, unconfirmed)
             elif goal >= self._pool.deployed_at:
                 raise SourceError(
                     f"the source of events has not come to block {goal}, which was read before: try again later, use "
                     "another one, or read from the node"
                 )
 
-    def _portions(self, reading: "_Reading", cursor: tuple[int, str] | None) -> Iterator[tuple[list[EventPage], bool]]:
+    def _portions(self, reading: "_Reading", cursor: tuple[int, str] | None) -> Iterator[Portion]:
         after = None if cursor is None else cursor[0]
         pages = consecutive(self._source.pages(cursor), after, reading.head, self._pool.block_hash)
-        return in_portions(pages, PORTION_EVENTS, PORTION_PAGES)
+        return in_portions(pages, PORTION_EVENTS, PORTION_SECONDS)
 
-    def _take(self, tree: PoolTree, portion: list[EventPage], reading: "_Reading", unconfirmed: Unconfirmed) -> None:
-        for page in portion:
-            try:
-                self._scanner.apply(tree, page.events)
-            except MismatchError as error:
-                raise self._disbelieved(error) from error
-            unconfirmed.take(page, tree.inserted_count)
-            self._store.set_cursor(page.last_block, page.last_hash)
-            reading.report(page)
-
-    def _confirm(self, tree: PoolTree, page: EventPage, unconfirmed: Unconfirmed, is_last: bool) -> None:
-        """Ask the node whether what was read is the contract's history; `is_last` when it is all there is."""
+    def _take(self, tree: PoolTree, portion: Portion, unconfirmed: Unconfirmed) -> None:
         try:
-            on_one_endpoint(self._pool.w3, lambda: self._compare(tree, page, unconfirmed, is_last))
+            self._scanner.apply(tree, portion.events())
+        except MismatchError as error:
+            raise self._disbelieved(error) from error
+        unconfirmed.take(portion, tree.inserted_count)
+        self._store.set_cursor(portion.last_block, portion.last_hash)
+
+    def _confirm(self, tree: PoolTree, portion: Portion, unconfirmed: Unconfirmed) -> None:
+        """Ask the node whether what was read up to the end of this portion is the contract's history."""
+        try:
+            on_one_endpoint(self._pool.w3, lambda: self._compare(tree, portion, unconfirmed))
         except MismatchError as error:
             raise self._disbelieved(error) from error
 
-    def _compare(self, tree: PoolTree, page: EventPage, unconfirmed: Unconfirmed, is_last: bool) -> None:
-        if self._pool.block_hash(page.last_block) != page.last_hash:
-            raise MismatchError(f"the node has another block {page.last_block}")
-        if is_last:
-            self._check(tree, page.last_block)
+    def _compare(self, tree: PoolTree, portion: Portion, unconfirmed: Unconfirmed) -> None:
+        if self._pool.block_hash(portion.last_block) != portion.last_hash:
+            raise MismatchError(f"the node has another block {portion.last_block}")
+        if portion.is_last:
+            self._check(tree, portion.last_block)
         else:
             self._require_known(tree)
         if not self._own_node:
-            unconfirmed.compare(self._pool, page.last_block)
+            unconfirmed.compare(self._pool, portion.last_block)
 
     def _check(self, tree: PoolTree, block: int) -> None:
         try:
@@ -205,10 +206,10 @@ class _Reading:
     progress: Progress
     first: int | None = None
 
-    def report(self, page: EventPage) -> None:
-        if self.first is None or page.first_block < self.first:
-            self.first = page.first_block
-        self.progress(page.last_block - self.first + 1, max(self.head - self.first + 1, 1))
+    def report(self, portion: Portion) -> None:
+        if self.first is None:
+            self.first = portion.first_block
+        self.progress(portion.last_block - self.first + 1, self.head - self.first + 1)
 
 
 def open_store(path: Path | str, keys: FullViewingKey, pool: Pool) -> Store:

@@ -8,15 +8,15 @@ from chain.proving import ProofSource, spend_circuit
 from chain.relayer.quote import Kind, SignedQuote
 from wallet.checks import checked_amount, gelap_recipient, memo_text, token_address, withdrawal_receiver
 from wallet.coins import MAX_INPUTS
-from wallet.errors import ConsolidationError, RequestError
+from wallet.errors import ConsolidationError, ProvingError, RequestError
 from wallet.notes import Funds, NoteManager
 from wallet.payments import Payment
 from wallet.proving import circuits_of
-from wallet.relaying import checked_quote, deadline_for, fee_of
+from wallet.relaying import DEADLINE_SECONDS, checked_quote, deadline_for, fee_of, usual_deadline
 from wallet.spend import PreparedSpend
 from wallet.transactions import MERGED_INPUTS, Fee, TransactionBuilder
 
-DEADLINE_SECONDS = 20 * 60
+__all__ = ["DEADLINE_SECONDS", "Paying", "Preparation", "Prepared"]
 
 
 @dataclass(frozen=True)
@@ -90,11 +90,19 @@ class Preparation:
         if most is not None and most < MAX_INPUTS:
             raise RequestError("two notes or more can be merged")
         now = self._catch_up()
-        fits = MAX_INPUTS if paying.quote is not None and paying.quote.quote.payee else self._mergeable()
+        # A relayer's quote covers the gas of its kind of payment, and no more notes than that takes.
+        pair = paying.quote is not None and paying.quote.quote.kind != "consolidate"
+        fits = MAX_INPUTS if pair else self._mergeable()
         funds = self._notes.select_to_merge(token, fits if most is None else min(most, fits))
-        deadline, fee = self._terms(token, paying, ("transact", "transact-note"), now, funds.amount // 2)
+        deadline, fee = self._terms(token, paying, ("transact", "consolidate", "transact-note"), now, funds.amount // 2)
         spend = self._builder.consolidation(funds, deadline=deadline, fee=fee)
         return _prepared(spend, "consolidate", token, funds.amount - fee.amount, "")
+
+    def merging_kind(self, token: str, most: int | None) -> Kind:
+        """The relayer's word for a merge of the notes that there are now, `most` at most, with a fee on chain."""
+        fits = self._mergeable()
+        funds = self._notes.select_to_merge(token, fits if most is None else min(most, fits))
+        return "transact" if len(funds.notes) <= MAX_INPUTS else "consolidate"
 
     def require_circuit(self, inputs: int, outputs: int) -> None:
         """Raises RequestError when pool or prover have no key for a spend of so many notes to so many."""
@@ -107,12 +115,12 @@ class Preparation:
     def _terms(self, token: str, paying: Paying, kinds: tuple[Kind, ...], now: int, most: int) -> tuple[int, Fee]:
         """The deadline and the fee; that of a quote is at most `most` where the caller set no limit."""
         if paying.quote is None:
-            return now + DEADLINE_SECONDS, Fee(paying.fee, paying.relayer)
+            return usual_deadline(now), Fee(paying.fee, paying.relayer)
         bound = most if paying.max_fee is None else paying.max_fee
         quote = checked_quote(paying.quote, self._pool, token, kinds, now, bound)
         if quote.kind == "transact-note":
             self.require_circuit(2, 3)
-        return deadline_for(quote, now, DEADLINE_SECONDS), fee_of(quote)
+        return deadline_for(quote, now), fee_of(quote)
 
     def _select(self, token: str, amount: int) -> Funds:
         try:
@@ -122,8 +130,12 @@ class Preparation:
 
     def _mergeable(self) -> int:
         """How many notes one consolidation can take."""
-        served = (MERGED_INPUTS, 2) in self._pool.arities()
-        return MERGED_INPUTS if served and spend_circuit(MERGED_INPUTS, 2) in circuits_of(self._prover) else MAX_INPUTS
+        if (MERGED_INPUTS, 2) not in self._pool.arities():
+            return MAX_INPUTS
+        try:
+            return MERGED_INPUTS if spend_circuit(MERGED_INPUTS, 2) in circuits_of(self._prover) else MAX_INPUTS
+        except ProvingError:
+            return MAX_INPUTS  # a prover that does not answer now may do so when the proof is wanted
 
 
 def _prepared(spend: PreparedSpend, kind: str, token: str, amount: int, counterparty: str) -> Prepared:

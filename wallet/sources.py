@@ -4,6 +4,7 @@ A source is asked for everything after a block, never for anything of this walle
 rebuilds the tree, compares it with the contract through its own node, and takes nothing over that does not agree.
 """
 
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -89,18 +90,41 @@ def _cut(page: EventPage, last: int, hash_of: Callable[[int], str | None]) -> Ev
     return replace(page, last_block=last, last_hash=hash_of(last) or "", events=events)
 
 
-def in_portions(pages: Iterator[EventPage], events: int, most_pages: int) -> Iterator[tuple[list[EventPage], bool]]:
-    """Consecutive pages, gathered until they hold so many events or are so many, and whether these are the last."""
-    portion: list[EventPage] = []
-    gathered = 0
+@dataclass(frozen=True)
+class Portion:
+    """Consecutive pages that are taken over together; `is_last` of the last one that the source serves."""
+
+    pages: tuple[EventPage, ...]
+    is_last: bool
+
+    @property
+    def first_block(self) -> int:
+        return self.pages[0].first_block
+
+    @property
+    def last_block(self) -> int:
+        return self.pages[-1].last_block
+
+    @property
+    def last_hash(self) -> str:
+        return self.pages[-1].last_hash
+
+    def events(self) -> list[PoolEvent]:
+        return [event for page in self.pages for event in page.events]
+
+
+def in_portions(pages: Iterator[EventPage], events: int, seconds: float) -> Iterator[Portion]:
+    """The pages, gathered until they hold so many events or took so long to arrive."""
+    gathered: list[EventPage] = []
+    count, started = 0, time.monotonic()
     for page in pages:
-        if gathered >= events or len(portion) >= most_pages:
-            yield portion, False
-            portion, gathered = [], 0
-        portion.append(page)
-        gathered += len(page.events)
-    if portion:
-        yield portion, True
+        if gathered and (count >= events or time.monotonic() - started >= seconds):
+            yield Portion(tuple(gathered), False)
+            gathered, count, started = [], 0, time.monotonic()
+        gathered.append(page)
+        count += len(page.events)
+    if gathered:
+        yield Portion(tuple(gathered), True)
 
 
 class Unconfirmed:
@@ -114,11 +138,11 @@ class Unconfirmed:
         self._events: list[PoolEvent] = []
         self._start: tuple[int, int] | None = None
 
-    def take(self, page: EventPage, inserted: int) -> None:
-        """The next page, after which so many commitments are in the tree."""
+    def take(self, portion: Portion, inserted: int) -> None:
+        """What was read next, after which so many commitments are in the tree."""
         if self._start is None:
-            self._start = (page.first_block, -1)
-        self._events.extend(page.events)
+            self._start = (portion.first_block, -1)
+        self._events.extend(portion.events())
         updates = [index for index, event in enumerate(self._events) if isinstance(event, AccountUpdated)]
         if updates:
             waiting = (

@@ -287,7 +287,7 @@ def test_replaced_blocks_are_read_again_from_a_source(
 def test_a_long_reading_is_kept_portion_by_portion(
     alice: Account, event_pool: EventPool, source: Served, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(following, "PORTION_PAGES", 1)
+    monkeypatch.setattr(following, "PORTION_SECONDS", 0.0)
 
     def broken_off(pages: list[EventPage]) -> Iterator[EventPage]:
         yield from pages[:2]
@@ -306,7 +306,7 @@ def test_a_long_reading_is_kept_portion_by_portion(
 def test_a_portion_whose_root_the_contract_never_had_is_not_kept(
     alice: Account, bob: Account, event_pool: EventPool, source: Served, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(following, "PORTION_PAGES", 2)
+    monkeypatch.setattr(following, "PORTION_SECONDS", 0.0)
     source.forge = other_pool(bob)
     with opened(path, alice, event_pool, source) as notes:
         with pytest.raises(MismatchError):
