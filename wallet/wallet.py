@@ -264,6 +264,9 @@ class Wallet:
         is not given; a fee by a note leaves room for two notes.
         """
         kind: Kind = "transact-note" if private_fee else "transact"
+        if via is not None and not private_fee:
+            self.sync()
+            kind = self._preparation.merging_kind(token_address(token), most)
 
         def prepare(quote: SignedQuote | None) -> PreparedSpend:
             return self.prepare_consolidate(token, most=most, fee=fee, relayer=relayer, quote=quote, max_fee=max_fee)

@@ -26,8 +26,9 @@ def require_paid(quote: Quote, spend: Spend, relayer: str, note_fees: NoteFees |
     """
     if quote.kind == "transact-note":
         return _paid_with_note(quote, spend, note_fees)
-    kind: Kind = "transact" if to_checksum_address(spend.receiver) == NOBODY else "withdraw"
-    if quote.kind != kind:
+    kind = _kind(spend)
+    # A quote for many notes covers few as well.
+    if quote.kind != kind and (quote.kind, kind) != ("consolidate", "transact"):
         raise RelayerError(f"the quote is for {quote.kind}, the payment is a {kind}", "bad-quote")
     if to_checksum_address(spend.relayer) != relayer:
         raise RelayerError("the payment's fee goes to somebody else", "underpaid")
@@ -36,6 +37,13 @@ def require_paid(quote: Quote, spend: Spend, relayer: str, note_fees: NoteFees |
     if spend.fee < quote.fee:
         raise RelayerError(f"the fee is {spend.fee}, the quote says {quote.fee}", "underpaid")
     return Paid(spend.fee)
+
+
+def _kind(spend: Spend) -> Kind:
+    """Of a payment whose fee is on chain."""
+    if to_checksum_address(spend.receiver) != NOBODY:
+        return "withdraw"
+    return "transact" if len(spend.nullifiers) <= 2 else "consolidate"
 
 
 def _paid_with_note(quote: Quote, spend: Spend, note_fees: NoteFees | None) -> Paid:

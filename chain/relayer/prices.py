@@ -12,8 +12,8 @@ from chain.errors import ChainError, RelayerError
 from chain.relayer import metrics
 from chain.relayer.quote import Kind
 
-# Gas of a spend with a fee, of contracts/test/fixtures/gas.json, rounded up; a third note instead of a fee on chain.
-GAS: dict[Kind, int] = {"transact": 425_000, "withdraw": 455_000, "transact-note": 425_000}
+# Gas of a spend with a fee, of contracts/test/fixtures/gas.json, rounded up.
+GAS: dict[Kind, int] = {"transact": 425_000, "withdraw": 455_000, "consolidate": 612_000, "transact-note": 420_000}
 WEI = 10**18
 # Amounts of notes are below 2^128, and so are fees.
 _MOST = 1 << 128

@@ -15,9 +15,10 @@ from eth_utils import to_checksum_address
 
 from chain.errors import RelayerError
 
-Kind = Literal["transact", "withdraw", "transact-note"]
-"""`transact` and `withdraw` pay their fee on chain, to the relayer's account; `transact-note` is a transfer that pays
-it with a third note, which only the relayer can recognise.
+Kind = Literal["transact", "withdraw", "consolidate", "transact-note"]
+"""`transact` (a transfer of at most 2 notes), `withdraw` and `consolidate` (a transfer of at most 8) pay their fee on
+chain, to the relayer's account; `transact-note` is a transfer that pays it with a third note, which only the relayer
+can recognise.
 """
 KINDS: tuple[Kind, ...] = get_args(Kind)
 

@@ -13,7 +13,7 @@ REFUSALS: dict[str, Refusal] = {
     "bad-quote": Refusal(400, "the quote is not this relayer's, or for another kind of payment"),
     "deadline": Refusal(400, "the payment ends too soon to be mined"),
     "underpaid": Refusal(402, "fee, token, relayer or note are not those of the quote, or gas rose beyond the fee"),
-    "kind": Refusal(404, "this relayer takes no fee paid with a note"),
+    "kind": Refusal(404, "this relayer takes no fee paid with a note, or its pool no spend of 8 notes"),
     "token": Refusal(404, "no price for that token"),
     "unknown": Refusal(404, "no such payment"),
     "expired": Refusal(410, "the quote is over: ask again, build and prove again"),

@@ -186,6 +186,9 @@ class Relayer:
         return Health(node_up, funded, self._prices.usable, self._stopping)
 
     def _payee(self, kind: Kind) -> str:
+        """The Gelap address to pay, empty for a fee on chain. RelayerError (`kind`) for what is not served."""
+        if kind == "consolidate" and (8, 2) not in self.pool.arities():
+            raise RelayerError("this pool has no key for spends of 8 notes: ask for a quote of another kind", "kind")
         if kind != "transact-note":
             return ""
         if self.note_fees is None:

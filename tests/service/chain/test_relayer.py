@@ -330,3 +330,6 @@ def test_quotes_cover_the_gas_that_is_recorded() -> None:
     recorded = json.loads((Path(contracts.__file__).parent / "test" / "fixtures" / "gas.json").read_text())
     assert GAS["transact"] >= recorded["transactWithFirstFee"]
     assert GAS["withdraw"] >= recorded["withdrawWithFirstFee"]
+    assert GAS["transact-note"] >= recorded["transact2x3"]
+    first_fee = recorded["transactWithFirstFee"] - recorded["transact"]
+    assert GAS["consolidate"] >= recorded["transact8x2"] + first_fee

@@ -139,9 +139,7 @@ def test_a_payment_that_moved_to_another_block_by_itself_is_not_sent_again(relay
     assert tended(relayer, sent.id).state == "settled"
 
 
-def test_a_payment_deep_in_the_chain_is_watched_no_more_but_still_known(
-    relayer, token, spend, w3
-) -> None:
+def test_a_payment_deep_in_the_chain_is_watched_no_more_but_still_known(relayer, token, spend, w3) -> None:
     sent = submit(relayer, token, spend)
     mine(w3, POLICY.final_after)
     assert tended(relayer, sent.id).state == "settled"
