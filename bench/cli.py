@@ -276,21 +276,27 @@ def serve(
 @app.command()
 def index(
     commitments: Annotated[int, typer.Option(min=2_000, max=10_000_000, help="On the chain that is read.")] = 50_000,
-    requests: Annotated[int, typer.Option(min=10, help="Pages of 1,000 leaves asked for.")] = 300,
+    requests: Annotated[int, typer.Option(min=10, help="Pages of 1,000 leaves that each client asks for.")] = 300,
+    clients: Annotated[
+        list[int] | None, typer.Option(min=1, max=64, help="How many ask at once; repeat for more. Default 1 and 4.")
+    ] = None,
     database: Annotated[str, typer.Option(help="postgresql or sqlite: a private one.")] = "postgresql",
     repeat: Repeat = 3,
     json_file: Json = None,
 ) -> None:
     """Time an indexer: catching up with a recorded chain, every root checked, and pages of its API.
 
-    The chain is made up and served over JSON-RPC by another process of this machine, whose work counts too.
+    The chain is made up and served over JSON-RPC by another process of this machine, and pages are asked for by others;
+    their work counts too.
     """
     if database not in ("postgresql", "sqlite"):
         fail("--database is postgresql or sqlite", MALFORMED)
-    with _reporting("index", json_file, None, repeat=repeat, commitments=commitments, database=database) as report:
+    asking = tuple(clients or (1, 4))
+    settings = {"commitments": commitments, "database": database, "requests": requests, "clients": list(asking)}
+    with _reporting("index", json_file, None, repeat=repeat, **settings) as report:
         from bench.index.command import Plan, measure
 
-        report.results += measure(Plan(commitments, repeat, requests, database))
+        report.results += measure(Plan(commitments, repeat, requests, database, asking))
 
 
 def _on_each_path(
