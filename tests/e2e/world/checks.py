@@ -131,10 +131,10 @@ def nothing_is_left_behind(world: World) -> None:
         for token in world.tokens:
             found = person.wallet.balance(token.address)
             assert (found.spendable, found.reserved) == (found.total, 0)
-    settled = {effect.spent for effect in world.model.settled}
+    settled = {effect.outputs for effect in world.model.settled}
     with world.relayer() as relayer:
-        for submission, spent in world.submissions.items():
-            assert relayer.wait(submission, 20, 0.1).state == "settled" or spent not in settled
+        for submission, outputs in world.submissions.items():
+            assert relayer.wait(submission, 20, 0.1).state == "settled" or outputs not in settled
 
 
 def _entry(name: str, found: HistoryEntry) -> Entry:

@@ -4,7 +4,6 @@ Each fault leaves a world that the following operations can use, and says when w
 """
 
 import random
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,6 +14,7 @@ import pytest
 from chain.errors import RpcError
 from chain.rpc import connect
 from tests.e2e.world import checks
+from tests.e2e.world.model import Entry
 from tests.e2e.world.operations import Operations, most
 from tests.e2e.world.people import Person
 from tests.e2e.world.setting import UNIT, World
@@ -105,7 +105,7 @@ class Faults:
         payment = self._operations.withdrawing(person, token, most(notes), self._rng)
         spend = payment.prepare()
         receipt = person.wallet.submit(spend, person.wallet.prove(spend))
-        self._world.settled(receipt.tx_hash, payment.entries(0), payment.moved(0))
+        self._operations.book(receipt.tx_hash, payment, len(spend.reserved))
 
     def _relayer_sends_again(self) -> int:
         """The relayer notices that blocks it saw a payment in are gone, and sends it again; not one that can only fail.
@@ -114,14 +114,14 @@ class Faults:
         """
         world, back = self._world, 0
         deadline = time.monotonic() + WAIT_SECONDS
-        lost = {effect.spent for effect in world.model.lost}
+        lost = {effect.outputs for effect in world.model.lost}
         with world.relayer() as relayer:
-            for submission, spent in world.submissions.items():
-                while spent in lost:
+            for submission, outputs in world.submissions.items():
+                while outputs in lost:
                     status = relayer.status(submission)
                     block = world.block_of(status.transaction)
                     if status.state == "settled" and block is not None:
-                        world.model.settle_again(spent, status.transaction, block)
+                        world.model.settle_again(outputs, status.transaction, block)
                         back += 1
                         break
                     if status.state == "failed":
@@ -165,16 +165,27 @@ class Faults:
         return self._later(number, (4, 8), "indexer is back", restart)
 
     def _kill_worker(self, number: int) -> str:
-        """In the middle of a proof, as near as a random time comes to it."""
-        worker = self._world.services[self._rng.choice(("worker 1", "worker 2"))]
-        timer = threading.Timer(self._rng.uniform(0, 0.6), worker.kill)
-        timer.start()
+        """While both workers prove a tree update, each for one of the sequencers; the other proves what it had."""
+        world = self._world
+        worker = world.services[self._rng.choice(("worker 1", "worker 2"))]
+        if not world.direct.pending_count():
+            person = world.people[0]
+            token = world.tokens[0]
+            receipt = person.wallet.deposit(token.address, UNIT)
+            entry = Entry(person.name, "deposited", token.address, UNIT)
+            world.settled(receipt.tx_hash, [entry], {(person.payer.address, token.address): -UNIT})
+        before = self._taken_in()
+        world.pass_time(120)
+        deadline = time.monotonic() + WAIT_SECONDS
+        while self._taken_in() == before:
+            assert time.monotonic() < deadline, "no tree update is being proved"
+            time.sleep(0.01)
+        time.sleep(self._rng.uniform(0, 0.3))
+        worker.kill()
+        return self._later(number, (3, 6), f"{worker.name} is back", worker.start)
 
-        def restart() -> None:
-            timer.join()
-            worker.start()
-
-        return self._later(number, (3, 6), f"{worker.name} is back", restart)
+    def _taken_in(self) -> int:
+        return sum(line["event"] == "job taken in" for line in self._world.services["gateway"].events())
 
     def _kill_relayer(self, number: int) -> str:
         relayer = self._world.services["relayer"]
@@ -235,5 +246,5 @@ class Faults:
         assert waiting["to"] == payment.command[1]
         (resumed,) = person.command("resume", "--yes")["result"]["payments"]
         assert resumed["problem"] == "", resumed
-        world.settled(resumed["transaction"], payment.entries(0), payment.moved(0))
+        self._operations.book(resumed["transaction"], payment, taken=1)
         return f"{person.name}'s, and resumed"

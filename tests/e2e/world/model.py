@@ -33,18 +33,21 @@ class Entry:
 class Effect:
     """A transaction that the pool accepted. `moved` are changes of public token balances by (holder, token).
 
-    `spent` are the nullifiers of the real notes it took, by which a payment that is sent again is known; the counts are
-    of everything it put on chain, dummies included.
+    `outputs` are the commitments it queued (of a deposit the pre-commitment), which no other payment has: by them one
+    that is sent again is known. `nullifiers` and `withdrawals` count what it put on chain, dummies included.
     """
 
     transaction: str
     block_hash: str
     entries: tuple[Entry, ...]
     moved: dict[tuple[str, str], int]
-    commitments: int
+    outputs: tuple[int, ...]
     nullifiers: int = 0
     withdrawals: int = 0
-    spent: tuple[int, ...] = ()
+
+    @property
+    def commitments(self) -> int:
+        return len(self.outputs)
 
 
 BlockOf = Callable[[str], str | None]
@@ -62,9 +65,9 @@ class Model:
     def settle(self, effect: Effect) -> None:
         self.settled.append(effect)
 
-    def settle_again(self, spent: tuple[int, ...], transaction: str, block_hash: str) -> None:
+    def settle_again(self, outputs: tuple[int, ...], transaction: str, block_hash: str) -> None:
         """A payment whose transaction was lost, sent again in another one."""
-        (effect,) = [each for each in self.lost if each.spent and set(each.spent) == set(spent)]
+        (effect,) = [each for each in self.lost if each.outputs == outputs]
         self.lost.remove(effect)
         self.settled.append(replace(effect, transaction=transaction, block_hash=block_hash))
 

@@ -27,11 +27,14 @@ TEXTS = ("", "for lunch", "[bold]rent[/]", "grüße ✓", "a" * 106)
 
 @dataclass(frozen=True)
 class Payment:
-    """A payment to make: what the model expects of it, given the fee, and how to ask a wallet and a command for it."""
+    """A payment to make, and how to ask a wallet and a command for it.
+
+    `entries` and `moved` are what the model expects of it, given the fee, and how many notes it takes.
+    """
 
     token: str
     kind: Kind
-    entries: Callable[[int], list[Entry]]
+    entries: Callable[[int, int], list[Entry]]
     moved: Callable[[int], dict[tuple[str, str], int]]
     prepare: Callable[..., PreparedSpend]
     command: tuple[str, ...]
@@ -208,7 +211,7 @@ class Operations:
             person.wallet.submit(spend, proof)
         person.close()
         self._world.w3.eth.wait_for_transaction_receipt(HexBytes(error.value.transaction), poll_latency=0.02)
-        self._world.settled(error.value.transaction, payment.entries(0), payment.moved(0))
+        self.book(error.value.transaction, payment, len(spend.reserved))
         (resumed,) = [found for found in person.wallet.resume() if found.payment.nullifiers == spend.reserved]
         assert "settled already" in resumed.problem
         return "crash after sending"
@@ -221,7 +224,7 @@ class Operations:
         assert kept.stage == "proved"
         (resumed,) = [found for found in wallet.resume() if found.payment.nullifiers == spend.reserved]
         assert resumed.receipt is not None, resumed.problem
-        self._world.settled(resumed.receipt.tx_hash, payment.entries(0), payment.moved(0))
+        self.book(resumed.receipt.tx_hash, payment, len(spend.reserved))
 
     def resume_all(self, person: Person) -> int:
         """After blocks were replaced: send again what this wallet has not seen settled; returns how much was.
@@ -237,12 +240,16 @@ class Operations:
             assert resumed.payment.call is not None
             block = self._world.block_of(resumed.receipt.tx_hash)
             assert block is not None
-            nullifiers = tuple(resumed.payment.call.nullifiers)
-            self._world.model.settle_again(nullifiers, resumed.receipt.tx_hash, block)
+            outputs = tuple(resumed.payment.call.commitments)
+            self._world.model.settle_again(outputs, resumed.receipt.tx_hash, block)
             sent += 1
         return sent
 
     # Payments
+
+    def book(self, transaction: str, payment: Payment, taken: int, fee: int = 0) -> None:
+        """Write a payment that was mined into the model."""
+        self._world.settled(transaction, payment.entries(fee, taken), payment.moved(fee))
 
     def spendable(self, person: Person, token: str) -> list[StoredNote]:
         """As of the wallet's last look, largest first."""
@@ -276,7 +283,7 @@ class Operations:
         index = recipient.issued.index(address)
         amount = _part(up_to, rng)
 
-        def entries(fee: int) -> list[Entry]:
+        def entries(fee: int, taken: int) -> list[Entry]:
             return [
                 Entry(person.name, "sent", token, amount, fee, address),
                 Entry(recipient.name, "received", token, amount, 0, str(index), text),
@@ -297,18 +304,21 @@ class Operations:
         return Payment(
             token,
             "withdraw",
-            lambda fee: [Entry(person.name, "withdrawn", token, amount, fee, receiver)],
+            lambda fee, taken: [Entry(person.name, "withdrawn", token, amount, fee, receiver)],
             lambda fee: {(receiver, token): amount, (self._world.relayer_account.address, token): fee},
             lambda **terms: person.wallet.prepare_withdraw(receiver, token, amount, **terms),
             ("withdraw", receiver, token, str(amount)),
         )
 
     def merging(self, person: Person, token: str, notes: list[StoredNote]) -> Payment:
-        merged = sum(stored.note.amount for stored in notes[:2])
+        def entries(fee: int, taken: int) -> list[Entry]:
+            merged = sum(stored.note.amount for stored in notes[:taken]) - fee
+            return [Entry(person.name, "merged", token, merged, fee)]
+
         return Payment(
             token,
             "transact",
-            lambda fee: [Entry(person.name, "merged", token, merged - fee, fee)],
+            entries,
             lambda fee: {(self._world.relayer_account.address, token): fee},
             lambda **terms: person.wallet.prepare_consolidate(token, **terms),
             ("consolidate", token),
@@ -324,7 +334,7 @@ class Operations:
     def _settle(self, person: Person, payment: Payment, step: Step, rng: random.Random) -> str:
         if step.by_command:
             done: dict[str, Any] = person.command(*payment.command, "--yes")["result"]
-            self._world.settled(done["transaction"], payment.entries(0), payment.moved(0))
+            self.book(done["transaction"], payment, done["notes"])
             return payment.command[0]
         if rng.random() < 0.5:
             return self.relayed(person, payment)
@@ -344,16 +354,16 @@ class Operations:
             assert 0 < quote.fee < MOST_FEE, quote
             spend = payment.prepare(fee=quote.fee, relayer=quote.relayer)
             sent = relayer.submit(signed, spend.call(person.wallet.prove(spend).proof))
-        self._world.submissions[sent.id] = tuple(spend.witness.public.nullifiers)
+        self._world.submissions[sent.id] = tuple(spend.witness.public.commitments)
         self._world.w3.eth.wait_for_transaction_receipt(HexBytes(sent.transaction), poll_latency=0.02)
-        self._world.settled(sent.transaction, payment.entries(quote.fee), payment.moved(quote.fee))
+        self.book(sent.transaction, payment, len(spend.reserved), quote.fee)
         assert self._world.w3.eth.get_transaction_count(person.payer.address) == payer
         return f"{payment.command[0]} by the relayer for {quote.fee}"
 
     def _by_oneself(self, person: Person, payment: Payment) -> str:
         spend = payment.prepare()
         receipt = person.wallet.submit(spend, person.wallet.prove(spend))
-        self._world.settled(receipt.tx_hash, payment.entries(0), payment.moved(0))
+        self.book(receipt.tx_hash, payment, len(spend.reserved))
         return f"{payment.command[0]} with own gas"
 
 

@@ -17,9 +17,8 @@ from web3 import Web3
 from web3.exceptions import TransactionNotFound
 
 from bench.index.postgresql import private_postgresql
-from chain.deploy import SpendKey, deploy_pool, deploy_token, deploy_verifier
+from chain.deploy import deploy_token, deploy_with_keys
 from chain.pool import Pool
-from chain.proving import INSERT_CIRCUIT, SPEND_CIRCUIT
 from chain.relayer.client import RelayerClient
 from chain.rpc import connect
 from chain.token import Token
@@ -28,8 +27,8 @@ from gelap.servers import _free_port, private_anvil, private_redis
 from gelap.settings import Settings
 from protocol.keys import new_mnemonic
 from protocol.sealing import ClusterPrivateKey, fingerprint
-from prover.formats.verification_key import read_verification_key
 from prover.keys import Manifest, ensure_keys
+from prover.statements import registry
 from tests.e2e.world.endpoint import Endpoint
 from tests.e2e.world.model import Effect, Entry, Model
 from tests.e2e.world.people import Deployment, Person
@@ -64,7 +63,7 @@ class World:
     model: Model = field(default_factory=Model)
     log: list[str] = field(default_factory=list)
     submissions: dict[str, tuple[int, ...]] = field(default_factory=dict)
-    """What the relayer was given: the nullifiers of each payment by the relayer's id."""
+    """What the relayer was given: the commitments of each payment by the relayer's id."""
 
     # The chain
 
@@ -96,11 +95,14 @@ class World:
             self.w3.eth.get_transaction(HexBytes(transaction))["input"]
         )
         spend = arguments.get("spend", {})
-        nullifiers = tuple(spend.get("nullifiers", ()))
-        commitments = len(spend["commitments"]) if spend else 1
-        withdrawals = int(function.fn_name == "withdraw")
         effect = Effect(
-            transaction, block, tuple(entries), moved, commitments, len(nullifiers), withdrawals, spent=nullifiers
+            transaction,
+            block,
+            tuple(entries),
+            moved,
+            tuple(spend["commitments"]) if spend else (arguments["preCommitment"],),
+            len(spend.get("nullifiers", ())),
+            int(function.fn_name == "withdraw"),
         )
         self.model.settle(effect)
 
@@ -165,7 +167,7 @@ class World:
 @contextlib.contextmanager
 def world(folder: Path) -> Iterator[World]:
     with contextlib.ExitStack() as stack:
-        manifest = ensure_keys(Settings().keys, [SPEND_CIRCUIT, INSERT_CIRCUIT])
+        manifest = ensure_keys(Settings().keys, registry.names())
         redis_url = stack.enter_context(private_redis())
         logs = folder / "logs"
         logs.mkdir()
@@ -256,14 +258,7 @@ def _cluster(manifest: Manifest, redis_url: str, folder: Path, logs: Path) -> tu
 
 
 def _deploy(w3: Web3, operator: LocalAccount, manifest: Manifest) -> tuple[Pool, list[Token]]:
-    keys = {}
-    for name in (SPEND_CIRCUIT, INSERT_CIRCUIT):
-        entry = manifest.find(name)
-        assert entry is not None
-        keys[name] = read_verification_key(manifest.directory / entry.verification_key).to_bytes()
-    verifier = deploy_verifier(w3, operator, list(keys.values()))
-    table = [SpendKey(2, 2, keys[SPEND_CIRCUIT])]
-    pool = deploy_pool(w3, operator, verifier.address, keys[INSERT_CIRCUIT], table)
+    pool = deploy_with_keys(w3, operator, manifest.vkeys()).pool
     tokens = [
         Token(w3, deploy_token(w3, operator, f"Token {number}", f"T{number}").address, operator)
         for number in range(1, TOKENS + 1)
@@ -303,7 +298,8 @@ def _relayer(made: World, account: LocalAccount, port: int, logs: Path) -> Servi
         GELAP_RELAYER_ADDRESS=f"127.0.0.1:{port}",
         GELAP_EVM_KEY_FILE=_key_file(made, "relayer", account),
     )
-    return Service("relayer", ("relayer",), settings, logs, "relayer ready")
+    # Long enough for a block, and no longer: blocks are replaced here more often than elsewhere.
+    return Service("relayer", ("relayer", "--stuck-after", "3"), settings, logs, "relayer ready")
 
 
 def _sequencer(made: World, number: int, account: LocalAccount, logs: Path) -> Service:
