@@ -27,6 +27,9 @@ SETTLE_SECONDS = 300.0
 """So long a handed-over payment is waited for; it stays recorded beyond."""
 POLL_SECONDS = 2.0
 
+DEADLINE_SECONDS = 20 * 60
+DEADLINE_STEP = 5 * 60
+"""Deadlines are whole multiples of it. To the second, one would tell everybody when its wallet read the chain."""
 LONGEST_QUOTE = 3600
 """A quote that holds longer than so many seconds does not lengthen the payment's deadline any more."""
 AFTER_QUOTE = 600
@@ -58,11 +61,17 @@ def fee_of(quote: Quote) -> Fee:
     return Fee(quote.fee, quote.relayer)
 
 
-def deadline_for(quote: Quote, now: int, usual: int) -> int:
-    """When a payment on this quote ends (seconds since 1970): as usual after `usual` seconds, so that it looks like any
-    other, unless the relayer could still take it then.
+def usual_deadline(now: int) -> int:
+    """When a payment that is made now ends, in seconds since 1970: a whole step, at most DEADLINE_SECONDS ahead."""
+    return (now + DEADLINE_SECONDS) // DEADLINE_STEP * DEADLINE_STEP
+
+
+def deadline_for(quote: Quote, now: int) -> int:
+    """When a payment on this quote ends (seconds since 1970): as usual, so that it looks like any other, unless the
+    relayer could still take it then.
     """
-    return max(now + usual, min(quote.expiry, now + LONGEST_QUOTE) + AFTER_QUOTE)
+    needed = min(quote.expiry, now + LONGEST_QUOTE) + AFTER_QUOTE
+    return max(usual_deadline(now), -(-needed // DEADLINE_STEP) * DEADLINE_STEP)
 
 
 def hand_over(call: SpendCall, quote: SignedQuote, via: "RelayerClient", pool: Pool, first_block: int) -> Receipt:
