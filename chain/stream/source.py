@@ -19,7 +19,7 @@ from chain.stream.format import MEDIA_TYPE, BrokenOffError, Frame, decode_stream
 from chain.stream.records import BlockId, Event, Inserted, Nullified, Queued
 
 # So often in a row is a stream asked for that gives not even one frame.
-ATTEMPTS = 5
+ATTEMPTS = 4
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
 # Within so many seconds a frame has to arrive, however steadily its bytes drip.
 FRAME_SECONDS = 600.0

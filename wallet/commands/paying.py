@@ -1,19 +1,23 @@
 """`gelap wallet`: moving money."""
 
+import contextlib
 import time
 from typing import Annotated
 
 import typer
 
+from chain.proving import spend_circuit
+from chain.relayer.quote import Kind
 from chain.sequencer import Outcome, insert_pending
 from chain.state import PoolState
 from wallet import advice
 from wallet.command import Result, register
 from wallet.commands.spending import Request, pay
 from wallet.errors import RequestError
-from wallet.options import AMOUNT, CHAIN, PAYER, PAYMENT, PROVER, SPEND
+from wallet.options import AMOUNT, CHAIN, PAYER, PAYMENT, PRIVATELY, PROVER, RELAYER, SPEND
 from wallet.payment_file import PaymentRequest, read_payment
 from wallet.session import GrowingHash, Session
+from wallet.wallet import Wallet
 
 Token = Annotated[str, typer.Argument(help="The ERC-20 token's address.")]
 Amount = Annotated[str, typer.Argument(help="In the token's smallest unit; see --decimals.")]
@@ -63,7 +67,7 @@ def send(
         Request(
             what=f"send {value} of {asked.token} to {asked.to}",
             token=asked.token,
-            kind="transact",
+            kind=lambda wallet: "transact",
             prepare=lambda wallet, **terms: wallet.prepare_send(asked.to, asked.token, value, text=asked.text, **terms),
             warnings=lambda wallet, payer: advice.for_payment(wallet.history(), asked.to, payer),
         ),
@@ -80,6 +84,8 @@ def withdraw(
     amount: OtherAmount = None,
 ) -> Result:
     """Pay out to an EVM address: receiver, token and amount are public."""
+    if session.options.pay_relayer == PRIVATELY:
+        raise RequestError("a withdrawal is public, and so is its fee: --pay-relayer privately is for payments")
     asked = _payment(session, receiver, token, amount, "")
     if asked.text:
         raise RequestError("a withdrawal has no text: nobody could read it")
@@ -89,7 +95,7 @@ def withdraw(
         Request(
             what=f"withdraw {value} of {asked.token} to {asked.to}",
             token=asked.token,
-            kind="withdraw",
+            kind=lambda wallet: "withdraw",
             prepare=lambda wallet, **terms: wallet.prepare_withdraw(asked.to, asked.token, value, **terms),
             warnings=lambda wallet, payer: (
                 advice.for_withdrawal(wallet.history(), asked.token, value, asked.to, payer, int(time.time()))
@@ -101,31 +107,46 @@ def withdraw(
 
 
 @register("consolidate", CHAIN, PROVER, PAYER, AMOUNT, SPEND)
-def consolidate(session: Session, token: Token) -> Result:
-    """Merge the largest notes of a token into one, so that larger payments become possible."""
+def consolidate(
+    session: Session,
+    token: Token,
+    most: Annotated[
+        int | None,
+        typer.Option(min=2, max=8, help="Merge so many notes at most; 2 looks like a payment.", show_default=False),
+    ] = None,
+) -> Result:
+    """Merge the largest notes of a token into one, so that larger payments become possible: eight where pool and
+    prover have the key for it, else two.
+    """
     return pay(
         session,
         Request(
             what=f"merge the largest notes of {token}",
             token=token,
-            kind="transact",
-            prepare=lambda wallet, **terms: wallet.prepare_consolidate(token, **terms),
+            kind=lambda wallet: _merging_kind(wallet, token, most),
+            prepare=lambda wallet, **terms: wallet.prepare_consolidate(token, most=most, **terms),
             warnings=lambda wallet, payer: advice.for_payment([], "", payer),
         ),
     )
 
 
-@register("resume", CHAIN, PAYER)
+@register("resume", CHAIN, PAYER, RELAYER)
 def resume(session: Session) -> Result:
-    """Send the proved payments again that were not seen settled. Each can settle only once."""
-    with session.open_wallet(session.evm_account) as wallet:
+    """Send the proved payments again that were not seen settled. Each can settle only once.
+
+    With a relayer's URL those that were for it go to it again; without, your own account sends all of them.
+    """
+    relayed = session.relayer_url() is not None
+    account = None if relayed or session.options.dry_run else session.evm_account
+    with contextlib.ExitStack() as opened:
+        wallet = opened.enter_context(session.open_wallet(account))
         session.sync(wallet)
         waiting = [payment for payment in wallet.payments() if payment.call is not None]
         if session.options.dry_run or not waiting:
             session.output.say(f"{len(waiting)} payments to send again")
             return {"payments": [], "waiting": len(waiting)}
         session.confirm(f"send {len(waiting)} payments again?")
-        done = wallet.resume()
+        done = wallet.resume(via=opened.enter_context(session.relayer()) if relayed else None)
     for resumed in done:
         outcome = resumed.problem if resumed.receipt is None else f"settled in {resumed.receipt.tx_hash}"
         session.output.say(f"{resumed.payment.kind} {resumed.payment.amount}: {outcome}")
@@ -167,6 +188,12 @@ def insert(session: Session) -> Result:
         "wait_seconds": done.wait_seconds,
         "transaction": None if done.receipt is None else done.receipt.tx_hash,
     }
+
+
+def _merging_kind(wallet: Wallet, token: str, most: int | None) -> Kind:
+    """A relayer's quote covers the gas of its kind: a merge of more than two notes takes more of it."""
+    merge = wallet.prepare_consolidate(token, most=most, reserve=False)
+    return "consolidate" if merge.circuit == spend_circuit(8, 2) else "transact"
 
 
 def _payment(session: Session, to: str | None, token: str | None, amount: str | None, text: str) -> PaymentRequest:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from chain.errors import NotMinedError, RelayerError
+from chain.errors import ChainError, NotMinedError, RelayerError
 from chain.pool import NOBODY
 from chain.relayer.client import RelayerClient
 from chain.relayer.quote import Kind, SignedQuote
@@ -29,13 +29,14 @@ LONGEST_DELAY = 86_400
 
 @dataclass(frozen=True)
 class Request:
-    """What is to be paid. `kind` is the relayer's word for it; `prepare` takes the wallet and the terms of the fee;
-    `warnings` takes the wallet and the EVM account that will pay for gas, None where a relayer does.
+    """What is to be paid. `kind` says the relayer's word for it, once the wallet is up to date; `prepare` takes the
+    wallet and the terms of the fee; `warnings` takes the wallet and the EVM account that will pay for gas, None where a
+    relayer does.
     """
 
     what: str
     token: str
-    kind: Kind
+    kind: Callable[[Wallet], Kind]
     prepare: Callable[..., PreparedSpend]
     warnings: Callable[[Wallet, str | None], list[str]]
 
@@ -76,9 +77,9 @@ def pay(session: Session, request: Request) -> Result:
             receipt = wallet.submit(spend, proof, **terms.handed_to())
         except NotMinedError:
             raise  # it may still land: `status` shows it, and its notes stay reserved until its deadline
-        except RelayerError as error:
-            raise PaymentKeptError(str(error)) from error
-        except Exception:
+        except ChainError as error:
+            if terms.relayed:
+                raise PaymentKeptError(str(error)) from error  # the relayer has it, whatever it answered
             wallet.abandon(spend)
             raise
     session.output.say(f"settled in {receipt.tx_hash}")
@@ -91,6 +92,8 @@ def pay(session: Session, request: Request) -> Result:
 
 class _OwnTerms:
     """The wallet's own account sends the transaction; a fee goes to an address that was named."""
+
+    relayed = False
 
     def __init__(self, relayer: str, fee: int) -> None:
         self._relayer = relayer
@@ -118,17 +121,22 @@ class _OwnTerms:
 class _RelayerTerms:
     """A relayer sends the transaction, for the fee that its quote names."""
 
-    def __init__(self, client: RelayerClient, wallet: Wallet, token: str, kind: Kind, most: int | None) -> None:
+    relayed = True
+
+    def __init__(
+        self, client: RelayerClient, wallet: Wallet, request: Request, privately: bool, most: int | None
+    ) -> None:
         self._client = client
         self._wallet = wallet
-        self._token = token
-        self._kind = kind
+        self._request = request
+        self._privately = privately
         self._most = most
         self._quote: SignedQuote | None = None
 
     def settle_fee(self) -> None:
         """Ask for a quote; raises RelayerError for a fee above the most that may be paid."""
-        self._quote = self._client.quote(self._wallet.pool, self._token, self._kind)
+        kind: Kind = "transact-note" if self._privately else self._request.kind(self._wallet)
+        self._quote = self._client.quote(self._wallet.pool, self._request.token, kind)
         if self._most is not None and self._quote.quote.fee > self._most:
             raise RelayerError(
                 f"the relayer {self._client.name} asks for {self._quote.quote.fee}, and {self._most} is the most that "
@@ -143,16 +151,16 @@ class _RelayerTerms:
         self.settle_fee()
 
     def given(self) -> dict[str, Any]:
-        return {"quote": self._agreed()}
+        return {"quote": self._agreed(), "max_fee": self._agreed().quote.fee}
 
     def handed_to(self) -> dict[str, Any]:
         return {"via": self._client, "quote": self._agreed()}
 
     def to_whom(self) -> str:
-        return f" to the relayer {self._client.name}" + (" with a note" if self._kind == "transact-note" else "")
+        return f" to the relayer {self._client.name}" + (" with a note" if self._privately else "")
 
     def shown(self) -> Result:
-        return {"relayer_host": self._client.name, "kind": self._kind, "fee": str(self._agreed().quote.fee)}
+        return {"relayer_host": self._client.name, "kind": self._agreed().quote.kind}
 
     def _agreed(self) -> SignedQuote:
         assert self._quote is not None
@@ -173,14 +181,9 @@ def _terms(session: Session, wallet: Wallet, request: Request) -> Iterator[_OwnT
         raise RequestError("a relayer named by its URL says itself what it wants: give --max-fee, not --fee")
     if options.yes and options.max_fee is None and not options.dry_run:
         raise RequestError("a relayer may ask for any fee: with --yes give --max-fee too")
-    kind = request.kind
-    if options.pay_relayer == PRIVATELY:
-        if kind == "withdraw":
-            raise RequestError("a withdrawal is public, and so is its fee: --pay-relayer privately is for payments")
-        kind = "transact-note"
     most = None if options.max_fee is None else session.amount(options.max_fee)
     with session.relayer() as client:
-        yield _RelayerTerms(client, wallet, request.token, kind, most)
+        yield _RelayerTerms(client, wallet, request, options.pay_relayer == PRIVATELY, most)
 
 
 def _plan(spend: PreparedSpend, terms: _OwnTerms | _RelayerTerms) -> Result:
@@ -189,7 +192,7 @@ def _plan(spend: PreparedSpend, terms: _OwnTerms | _RelayerTerms) -> Result:
         "notes": len(spend.reserved),
         "public_amount": str(public.public_amount),
         "receiver": None if bound.receiver == NOBODY else bound.receiver,
-        "fee": str(bound.fee),
+        "fee": str(spend.fee),
         "relayer": None if bound.relayer == NOBODY else bound.relayer,
         "deadline": bound.deadline,
     } | terms.shown()

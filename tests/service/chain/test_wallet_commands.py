@@ -4,71 +4,25 @@ import json
 import stat
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
 
 import pytest
-from typer.testing import CliRunner, Result
 
 from chain.pool import Pool
 from chain.token import Token
-from wallet import keystore
-from wallet.cli import app
-from wallet.network import ChosenProver
+from tests.service.chain.wallet_shell import PASSPHRASE, WORDS, Shell, make_cheap
 
-WORDS = "abandon " * 23 + "art"  # BIP-39's vector for 32 zero bytes
 RECEIVER = "0x00000000000000000000000000000000000000AA"
-PASSPHRASE = "correct horse battery staple"
-
-
-class Shell:
-    """Runs commands with one wallet folder, and keeps its secrets in files."""
-
-    def __init__(self, folder: Path, pool: Pool) -> None:
-        self.folder = folder
-        (folder / "passphrase").write_text(PASSPHRASE + "\n")
-        (folder / "words").write_text(WORDS)
-        (folder / "evm").write_text(pool.account.key.hex())  # type: ignore[union-attr]
-        self.environment = {
-            "GELAP_WALLET": str(folder / "wallet"),
-            "GELAP_PASSPHRASE_FILE": str(folder / "passphrase"),
-            "GELAP_EVM_KEY_FILE": str(folder / "evm"),
-            "GELAP_RPC_URL": pool.w3.provider.endpoint_uri,  # type: ignore[attr-defined]
-        }
-        self.where = ["--pool", pool.address, "--deployed-at", str(pool.deployed_at)]
-
-    def run(self, *arguments: str, stdin: str | None = None) -> Result:
-        result = CliRunner().invoke(app, list(arguments), input=stdin, env=self.environment)
-        assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
-        return result
-
-    def json(self, *arguments: str, code: int = 0, stdin: str | None = None) -> dict[str, Any]:
-        result = self.run(*arguments, "--json", stdin=stdin)
-        assert result.exit_code == code, result.output
-        document = json.loads(result.stdout)
-        assert (document["format"], document["version"], document["command"]) == ("gelap-wallet", 1, arguments[0])
-        assert document["ok"] == (code == 0)
-        assert document.get("error", {}).get("code", 0) == code
-        return document
-
-    def result(self, *arguments: str) -> dict[str, Any]:
-        return self.json(*arguments)["result"]
 
 
 @pytest.fixture(autouse=True)
 def _cheap_keystores_and_proofs(monkeypatch: pytest.MonkeyPatch, prover) -> None:
-    """The verifier here takes any proof; the cost of a passphrase is tested with the keystores."""
-    cheap = keystore.Cost(n=2, r=1)
-    monkeypatch.setattr(keystore, "Cost", lambda: cheap)
-    monkeypatch.setattr(ChosenProver, "prove", lambda self, *statement: prover.prove(*statement))
+    make_cheap(monkeypatch, prover)
 
 
 @pytest.fixture
 def shell(tmp_path: Path, pool: Pool, token: Token) -> Shell:
-    """A wallet from WORDS that knows its pool."""
-    made = Shell(tmp_path, pool)
-    made.result("import", "--mnemonic-file", str(tmp_path / "words"))
-    made.result("sync", *made.where)
-    return made
+    return Shell(tmp_path, pool).open()
 
 
 def test_a_payment_from_deposit_to_withdrawal_on_the_command_line(
@@ -192,3 +146,68 @@ def test_init_shows_the_words_to_a_terminal_or_a_new_file_only(shell: Shell, tmp
     silent = shell.run("init")
     assert silent.exit_code == 0
     assert "gelap wallet backup" in silent.stderr
+
+
+def test_a_changed_passphrase_opens_the_wallet_and_the_old_one_no_more(shell: Shell, tmp_path: Path) -> None:
+    (tmp_path / "new").write_text("a passphrase of today")
+    changed = shell.run("passphrase", "--new-passphrase-file", str(tmp_path / "new"))
+    assert (changed.exit_code, changed.stdout) == (0, "")
+    assert "still open with the old one" in changed.stderr
+    assert shell.json("balance", code=4)["error"]["name"] == "passphrase"
+    shell.environment["GELAP_PASSPHRASE_FILE"] = str(tmp_path / "new")
+    assert shell.result("balance")["tokens"] == {}
+    both = shell.json(
+        "passphrase", "--passphrase-file", "-", "--new-passphrase-file", "-", code=2, stdin="a passphrase of today"
+    )
+    assert "only one secret or payment" in both["error"]["message"]
+    (tmp_path / "short").write_text("short")
+    assert shell.json("passphrase", "--new-passphrase-file", str(tmp_path / "short"), code=4)["error"]["code"] == 4
+
+
+def test_recipient_and_amount_may_come_from_a_file_or_stdin(
+    shell: Shell, token: Token, insert_all: Callable[[], None], tmp_path: Path
+) -> None:
+    shell.result("deposit", token.address, "75", "--yes")
+    insert_all()
+    own = shell.result("address")["address"]
+    document = {"to": own, "token": token.address, "amount": "0.40", "text": "hi"}
+    (tmp_path / "payment").write_text(json.dumps(document))
+    shell.result("send", "--payment-file", str(tmp_path / "payment"), "--decimals", "2", "--yes")
+    insert_all()
+    # With stdin taken nobody can be asked there.
+    out = json.dumps({"to": RECEIVER, "token": token.address, "amount": 5})
+    assert "--yes" in shell.json("withdraw", "--payment-file", "-", code=14, stdin=out)["error"]["message"]
+    before = token.balance_of(RECEIVER)
+    shell.json("withdraw", "--payment-file", "-", "--yes", stdin=out)
+    assert token.balance_of(RECEIVER) == before + 5
+    (sent,) = (entry for entry in shell.result("history")["history"] if entry["kind"] == "sent")
+    assert (sent["amount"], sent["counterparty"]) == ("40", own)
+    for arguments, words in (
+        (["send", own, "--payment-file", str(tmp_path / "payment")], "not both"),
+        (["send", own, token.address], "three arguments"),
+        (["withdraw", "--payment-file", str(tmp_path / "payment")], "no text"),
+        (["withdraw", "--payment-file", str(tmp_path / "nowhere")], "cannot be read"),
+        (["withdraw", "--payment-file", "-", "--passphrase-file", "-"], "only one secret or payment"),
+    ):
+        message = shell.json(*arguments, "--yes", code=2, stdin=out)["error"]["message"]
+        assert words in message, arguments
+
+
+@pytest.mark.parametrize("delay", ["soon", "-1", "86401", "1.5", ""])
+def test_a_delay_is_a_number_of_seconds_or_auto(shell: Shell, token: Token, delay: str) -> None:
+    refused = shell.json("withdraw", RECEIVER, token.address, "5", f"--delay={delay}", "--yes", code=2)
+    assert "--delay is a number of seconds" in refused["error"]["message"]
+
+
+def test_a_payment_waits_a_random_time_within_its_delay(
+    shell: Shell, token: Token, insert_all: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited: list[float] = []
+    monkeypatch.setattr("wallet.commands.spending.time", SimpleNamespace(sleep=waited.append))
+    shell.result("deposit", token.address, "75", "--yes")
+    insert_all()
+    for delay, longest in (("7", 7), ("auto", 3600)):
+        shell.result("withdraw", RECEIVER, token.address, "5", "--delay", delay, "--yes")
+        insert_all()
+        assert 0 <= waited.pop() <= longest
+    assert waited == []
