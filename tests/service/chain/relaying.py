@@ -14,6 +14,7 @@ from eth_account import Account as EvmAccount
 from eth_account.signers.local import LocalAccount
 from web3 import Web3
 
+from chain.deploy import SpendKey, deploy_contract, deploy_pool, deploy_token
 from chain.pool import NOBODY, Pool, Spend
 from chain.relayer.app import relayer_app
 from chain.relayer.journal import Journal, Submission
@@ -28,6 +29,7 @@ from protocol.address import Address
 from protocol.field import R
 from protocol.memo import encrypt
 from protocol.note import MEMO_BYTES, Note, random_blinding
+from tests.service.chain.conftest import ACCEPTING_VERIFIER
 
 RECEIVER = "0x00000000000000000000000000000000000000AC"
 # So many units of the token for an ether that a payment costs some tens of units on anvil.
@@ -93,6 +95,22 @@ def funded_account(w3: Web3, ether: float = 10.0) -> LocalAccount:
     account = EvmAccount.create()
     ask(w3, "anvil_setBalance", account.address, hex(int(ether * 10**18)))
     return account
+
+
+def accepting_pool(w3: Web3, account: LocalAccount, arities: Sequence[tuple[int, int]] = ((2, 2),)) -> Pool:
+    """A fresh pool that accepts every proof of spends of these numbers of inputs and outputs."""
+    verifier = deploy_contract(w3, account, ACCEPTING_VERIFIER)
+    keys = [SpendKey(*arity, f"spend {arity}".encode()) for arity in arities]
+    made = deploy_pool(w3, account, verifier.address, b"insert", keys)
+    return Pool(w3, made.address, account, deployed_at=made.receipt.block_number)
+
+
+def stocked_token(pool: Pool, amount: int = 10**6) -> Token:
+    """A new token of which the pool holds so much, to pay out."""
+    assert pool.account is not None
+    token = Token(pool.w3, deploy_token(pool.w3, pool.account).address, pool.account)
+    token.mint(pool.address, amount)
+    return token
 
 
 def make_relayer(

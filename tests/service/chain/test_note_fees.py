@@ -11,7 +11,6 @@ from hexbytes import HexBytes
 from web3 import Web3
 
 import contracts
-from chain.deploy import SpendKey, deploy_contract, deploy_pool
 from chain.errors import RelayerError
 from chain.pool import NOBODY, Pool, Spend
 from chain.relayer.client import RelayerClient
@@ -22,15 +21,17 @@ from chain.token import Token
 from protocol.keys import Account
 from protocol.memo import encrypt
 from protocol.note import Note, random_blinding
-from tests.service.chain.conftest import ACCEPTING_VERIFIER
+from protocol.statements import SPEND_ARITIES
 from tests.service.chain.relaying import (
     RECEIVER,
+    accepting_pool,
     make_relayer,
     paid_on_chain,
     paid_with_note,
     private,
     random_word,
     served,
+    stocked_token,
     tended,
 )
 
@@ -40,13 +41,15 @@ PAYEE = OPERATOR.address(0)
 INPUT_GAS = 6_500
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def pool(w3: Web3, evm_accounts: list[LocalAccount]) -> Pool:
-    """A pool that accepts every proof, also of spends to three notes."""
-    verifier = deploy_contract(w3, evm_accounts[0], ACCEPTING_VERIFIER)
-    keys = [SpendKey(2, 2, b"spend"), SpendKey(2, 3, b"spend to three"), SpendKey(8, 2, b"spend of eight")]
-    made = deploy_pool(w3, evm_accounts[0], verifier.address, b"insert", keys)
-    return Pool(w3, made.address, evm_accounts[0], deployed_at=made.receipt.block_number)
+    """A pool that accepts every proof, of every number of notes."""
+    return accepting_pool(w3, evm_accounts[0], SPEND_ARITIES)
+
+
+@pytest.fixture(scope="module")
+def token(pool: Pool) -> Token:
+    return stocked_token(pool)
 
 
 @pytest.fixture
@@ -162,9 +165,7 @@ def test_a_quote_of_another_payee_is_refused(client, pool, token, relayer, quote
 def test_without_a_viewing_key_or_without_the_pools_key_no_note_is_taken(
     pool, token, tmp_path, w3, evm_accounts
 ) -> None:
-    verifier = deploy_contract(w3, evm_accounts[0], ACCEPTING_VERIFIER)
-    made = deploy_pool(w3, evm_accounts[0], verifier.address, b"insert", [SpendKey(2, 2, b"spend")])
-    old = Pool(w3, made.address, evm_accounts[0], deployed_at=made.receipt.block_number)
+    old = accepting_pool(w3, evm_accounts[0])
     for where, fees in ((pool, None), (old, NoteFees.of(OPERATOR))):
         relayer = make_relayer(where, token, tmp_path, note_fees=fees)
         with served(relayer) as url, RelayerClient(url) as client:
@@ -180,7 +181,6 @@ def test_without_a_viewing_key_or_without_the_pools_key_no_note_is_taken(
 
 def test_a_merge_of_eight_notes_has_a_quote_of_its_own(client, relayer, pool, token) -> None:
     """It takes half as much gas again: the fee of a transfer would not pay for it."""
-    token.mint(pool.address, 1000)
     small, large = (client.quote(pool, token.address, kind) for kind in ("transact", "consolidate"))
     assert large.quote.fee > small.quote.fee * 5 // 4
 

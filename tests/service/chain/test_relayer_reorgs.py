@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from eth_account.signers.local import LocalAccount
 from web3 import Web3
 
 from chain.pool import Pool, Spend
@@ -14,7 +15,16 @@ from chain.relayer.policy import Policy
 from chain.relayer.prices import Prices
 from chain.relayer.service import Relayer
 from chain.token import Token
-from tests.service.chain.relaying import Clock, ask, make_relayer, no_mining, paid_on_chain, tended
+from tests.service.chain.relaying import (
+    Clock,
+    accepting_pool,
+    ask,
+    make_relayer,
+    no_mining,
+    paid_on_chain,
+    stocked_token,
+    tended,
+)
 
 POLICY = Policy(confirmations=3, final_after=6)
 
@@ -24,6 +34,16 @@ def clock() -> Clock:
     return Clock()
 
 
+@pytest.fixture(scope="module")
+def pool(w3: Web3, evm_accounts: list[LocalAccount]) -> Pool:
+    return accepting_pool(w3, evm_accounts[0])
+
+
+@pytest.fixture(scope="module")
+def token(pool: Pool) -> Token:
+    return stocked_token(pool)
+
+
 @pytest.fixture
 def relayer(pool: Pool, token: Token, tmp_path: Path, clock: Clock) -> Relayer:
     return make_relayer(pool, token, tmp_path, POLICY, clock)
@@ -31,8 +51,7 @@ def relayer(pool: Pool, token: Token, tmp_path: Path, clock: Clock) -> Relayer:
 
 @pytest.fixture
 def spend(relayer: Relayer, pool: Pool, token: Token) -> Spend:
-    """A withdrawal that pays this relayer, from a pool that has the tokens."""
-    token.mint(pool.address, 1000)
+    """A withdrawal that pays this relayer."""
     return paid_on_chain(pool, relayer.quote(token.address, "withdraw"))
 
 

@@ -297,6 +297,7 @@ def test_metrics_tell_what_waits_and_what_was_won(pool, seen, account, queue, pr
     assert gas("inserted") - paid == rounds[0].receipt.gas_used
 
 
+@pytest.mark.slow
 def test_the_process_serves_metrics_and_ends_when_told(pool, account, queue, tmp_path) -> None:
     (tmp_path / "key").write_text(account.key.hex())
     port = _free_port()
