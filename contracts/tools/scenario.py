@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from Crypto.Hash import keccak
+from eth_account import Account as EvmAccount
 
 from protocol.address import Address
 from protocol.field import R
@@ -21,7 +22,9 @@ from prover.keys import default_directory, ensure_keys
 
 CHAIN_ID = 31337
 DEADLINE = 4_000_000_000
-DEPLOYER = 0xDE91
+# Known to everybody, so that tests can sign with it.
+DEPLOYER_KEY = (0xDE91).to_bytes(32, "big")
+DEPLOYER = int(EvmAccount.from_key(DEPLOYER_KEY).address, 16)
 RELAYER = 0x4E1A
 MNEMONIC = "test test test test test test test test test test test junk"
 INSERT = "insert_64"
