@@ -10,64 +10,22 @@ from eth_account.signers.local import LocalAccount
 from web3 import Web3
 
 from chain import rpc
-from chain.deploy import SpendKey, deploy_contract, deploy_pool
 from chain.errors import NotMinedError, RelayerError
 from chain.pool import NOBODY, Pool, Spend
-from chain.proving import SPEND_CIRCUITS
 from chain.relayer.client import RelayerClient
 from chain.relayer.note_fees import NoteFees
-from chain.relayer.quote import Kind, SignedQuote
+from chain.relayer.quote import SignedQuote
 from chain.relayer.service import Relayer
 from chain.relayer.wire import SubmissionModel
 from chain.token import Token
-from protocol.keys import Account
-from tests.service.chain.conftest import ACCEPTING_VERIFIER, UncheckedProof, UncheckedProver
+from tests.service.chain.relayed_wallets import OPERATOR, Direct, ProverOfAll, pool_of_all
 from tests.service.chain.relaying import RECEIVER, make_relayer, served
 from wallet import relaying
 from wallet.errors import ConsolidationError, RequestError
 from wallet.notes import Balance
 from wallet.wallet import Wallet
 
-OPERATOR = Account.from_seed(bytes(range(64)), 7)
 MOST = 100  # more than any fee here
-
-
-class ProverOfAll(UncheckedProver):
-    """Says that it has the keys of every spend circuit."""
-
-    meanwhile: Callable[[], None] = staticmethod(lambda: None)
-
-    def circuits(self) -> list[str]:
-        return list(SPEND_CIRCUITS)
-
-    def prove(self, circuit: str, public_inputs: list[int], inputs: Any) -> UncheckedProof:
-        self.meanwhile()
-        return super().prove(circuit, public_inputs, inputs)
-
-
-class Direct:
-    """A relayer that is asked without HTTP, as RelayerClient asks it; tests replace what it answers."""
-
-    name = "relayer.example"
-
-    def __init__(self, relayer: Relayer) -> None:
-        self.relayer = relayer
-        self.handed: list[tuple[SignedQuote, Spend]] = []
-
-    def quote(self, pool: Pool, token: str, kind: Kind) -> SignedQuote:
-        return self.relayer.quote(token, kind)
-
-    def submit(self, signed: SignedQuote, spend: Spend) -> SubmissionModel:
-        self.handed.append((signed, spend))
-        return self._model(self.relayer.submit(signed, spend))
-
-    def status(self, submission_id: str) -> SubmissionModel:
-        self.relayer.tend()
-        return self._model(self.relayer.find(submission_id))
-
-    @staticmethod
-    def _model(item: Any) -> SubmissionModel:
-        return SubmissionModel(id=item.id, state=item.state, transaction=item.hashes[-1], detail=item.detail)
 
 
 @pytest.fixture(autouse=True)
@@ -78,10 +36,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def pool(w3: Web3, evm_accounts: list[LocalAccount]) -> Pool:
     """A pool that accepts every proof, of every number of notes."""
-    verifier = deploy_contract(w3, evm_accounts[0], ACCEPTING_VERIFIER)
-    keys = [SpendKey(*arity, name.encode()) for name, arity in SPEND_CIRCUITS.items()]
-    made = deploy_pool(w3, evm_accounts[0], verifier.address, b"insert", keys)
-    return Pool(w3, made.address, evm_accounts[0], deployed_at=made.receipt.block_number)
+    return pool_of_all(w3, evm_accounts[0])
 
 
 @pytest.fixture
