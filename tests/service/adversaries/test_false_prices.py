@@ -1,15 +1,17 @@
 """A node that lies where a transaction is signed: the price of gas, the chain, the nonce, a token's permits."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from eth_account import Account as EvmAccount
+from eth_account.signers.local import LocalAccount
 from eth_account.typed_transactions import TypedTransaction
 from eth_utils import keccak
 from hexbytes import HexBytes
 
-from chain.errors import ChainError, MismatchError, NotMinedError
+from chain.errors import ChainError, MismatchError, NotMinedError, RevertedError
 from chain.pool import Pool
 from chain.sender import LARGEST_TIP
 from chain.token import Token
@@ -70,6 +72,26 @@ def test_nothing_is_signed_for_another_chain_than_the_one_that_was_opened(
     wallet.deposit(token.address, 7)
     assert {transaction["chainId"] for transaction in sent(node)} == {pool.chain_id}
     assert len(sent(node)) == 3
+
+
+@pytest.mark.slow
+def test_a_false_estimate_costs_the_gas_of_one_call(
+    rich: Wallet, node: FalseNode, through: Callable[..., Wallet], token: Token, evm_accounts: list[LocalAccount]
+) -> None:
+    """The node says that a call will succeed that must fail, and the account pays for the failure. The notes stay."""
+    wallet = through(rich)
+    spend = wallet.prepare_send(rich.new_address(), token.address, 10)
+    call = spend.call(wallet.prove(spend).proof)
+    expired = replace(call, deadline=1)
+    node.lies["eth_estimateGas"] = lambda params, true: hex(500_000)
+    payer = wallet.pool.account.address  # type: ignore[union-attr]
+    before = rich.pool.w3.eth.get_balance(payer)
+    with pytest.raises(RevertedError, match="Expired") as error:
+        wallet.pool.transact(expired)
+    mined = rich.pool.w3.eth.get_transaction_receipt(error.value.transaction)  # type: ignore[arg-type]
+    paid = before - rich.pool.w3.eth.get_balance(payer)
+    assert paid == mined["gasUsed"] * mined["effectiveGasPrice"] < 100_000 * 100 * GWEI
+    assert Pool(rich.pool.w3, rich.pool.address, evm_accounts[1]).transact(call).gas_used > 0
 
 
 @pytest.mark.slow

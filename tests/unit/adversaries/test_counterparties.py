@@ -60,9 +60,7 @@ def test_dust_changes_no_choice_that_one_note_can_pay() -> None:
     assert choose(own, 160) == choose(own + dust, 160)
 
 
-def test_a_stranger_who_quotes_a_record_of_a_payment_is_not_believed(
-    alice: Account, bob: Account, events, scan
-) -> None:
+def test_a_stranger_who_quotes_a_record_is_not_believed(alice: Account, bob: Account, events, scan) -> None:
     """Bob's payment carries the text of Alice's own records, as if she had paid Bob a million."""
     record = SentRecord(bob.address(0), 10**6)
     events.deposit(to_oneself(alice, TOKEN, 5))
