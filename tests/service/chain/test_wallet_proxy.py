@@ -7,6 +7,7 @@ import socket
 import socketserver
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,17 +16,20 @@ from urllib.parse import urlsplit
 import pytest
 from typer.testing import CliRunner
 
-from chain.errors import RpcError
+from chain.errors import RelayerError, RpcError, SourceError
 from chain.pool import Pool
+from chain.stream.source import IndexerSource
 from chain.token import Token
+from tests.service.chain.service_processes import indexer_and_relayer
 from wallet import keystore
 from wallet.cli import app
 from wallet.errors import RequestError, UnproxiedError
-from wallet.network import ChosenProver, connect
-from wallet.wallet import Wallet
+from wallet.network import ChosenProver, connect, open_indexer, open_relayer
 
 # Names that no resolver knows (RFC 6761): only the proxy can lead to what is behind them.
-NODE, PROVER = "node.invalid", "prover.invalid"
+NODE, PROVER, INDEXER, RELAYER = "node.invalid", "prover.invalid", "indexer.invalid", "relayer.invalid"
+DEAD_NODE = "dead-node.invalid"
+RECEIVER = "0x" + "00" * 19 + "AB"
 
 
 class SocksServer(socketserver.ThreadingTCPServer):
@@ -55,6 +59,9 @@ class SocksConnection(socketserver.StreamRequestHandler):
         name = self.rfile.read(self.rfile.read(1)[0]).decode()
         self.rfile.read(2)
         self.server.asked.append(name)
+        if name not in self.server.behind:
+            self.wfile.write(b"\x05\x04\x00\x01" + bytes(6))  # host unreachable
+            return
         with socket.create_connection(("127.0.0.1", self.server.behind[name])) as inner:
             self.wfile.write(b"\x05\x00\x00\x01" + bytes(6))
             back = threading.Thread(target=_pour, args=(inner, self.connection), daemon=True)
@@ -98,11 +105,15 @@ def served(server: socketserver.BaseServer) -> Iterator[Any]:
 
 
 @pytest.fixture
-def proxy(pool: Pool) -> Iterator[SocksServer]:
-    """A proxy behind which are the node and a gateway."""
-    with served(http.server.ThreadingHTTPServer(("127.0.0.1", 0), Gateway)) as gateway:
+def proxy(pool: Pool, token: Token, tmp_path: Path) -> Iterator[SocksServer]:
+    """A proxy behind which are the node, a gateway, and an indexer and a relayer in processes of their own."""
+    with (
+        served(http.server.ThreadingHTTPServer(("127.0.0.1", 0), Gateway)) as gateway,
+        indexer_and_relayer(pool, token, tmp_path) as (indexer, relayer),
+    ):
         node = urlsplit(pool.w3.provider.endpoint_uri).port  # type: ignore[attr-defined]
-        with served(SocksServer({NODE: node, PROVER: gateway.server_address[1]})) as server:
+        behind = {NODE: node, PROVER: gateway.server_address[1], INDEXER: indexer, RELAYER: relayer}
+        with served(SocksServer(behind)) as server:
             yield server
 
 
@@ -136,12 +147,14 @@ def test_there_is_no_connection_and_no_look_up_beside_the_proxy(
     proxy: SocksServer,
     pool: Pool,
     token: Token,
-    open_wallet: Callable[..., Wallet],
+    prover,
     insert_all: Callable[[], None],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Reading, depositing and having a payment proved elsewhere show nobody this machine's address."""
+    """Reading from nodes and an indexer, depositing, having a payment proved elsewhere and handing one to a relayer
+    show nobody this machine's address.
+    """
     cheap = keystore.Cost(n=2, r=1)
     monkeypatch.setattr(keystore, "Cost", lambda: cheap)
     # What a careless client would take from the environment and go around the proxy for.
@@ -154,31 +167,48 @@ def test_there_is_no_connection_and_no_look_up_beside_the_proxy(
         "GELAP_WALLET": str(tmp_path / "wallet"),
         "GELAP_PASSPHRASE_FILE": str(tmp_path / "passphrase"),
         "GELAP_EVM_KEY_FILE": str(tmp_path / "evm"),
-        "GELAP_RPC_URL": f"http://{NODE}:8545",
+        "GELAP_RPC_URL": f"http://{DEAD_NODE}:8545 http://{NODE}:8545",
+        "GELAP_INDEXER": f"http://{INDEXER}:8090",
+        "GELAP_RELAYER": f"http://{RELAYER}",
         "GELAP_PROXY": f"socks5h://127.0.0.1:{proxy.port}",
-        "GELAP_PROVER": f"http://{PROVER}",
         "GELAP_API_KEY": "key",
     }
 
     def run(*arguments: str) -> int:
-        result = CliRunner().invoke(app, list(arguments), env=environment)
+        with watched() as found:
+            result = CliRunner().invoke(app, list(arguments), env=environment)
+        seen.extend(found)
         assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
         return result.exit_code
 
+    seen: list[tuple[str, Any]] = []
     where = ["--pool", pool.address, "--deployed-at", str(pool.deployed_at)]
-    with watched() as seen:
-        assert run("import", "--mnemonic-file", str(tmp_path / "words")) == 0
-        assert run("sync", *where) == 0
-        assert run("deposit", token.address, "50", "--yes") == 0
+    assert run("import", "--mnemonic-file", str(tmp_path / "words")) == 0
+    assert run("sync", *where) == 0
+    assert run("deposit", token.address, "400", "--yes") == 0
     insert_all()
-    with watched() as seen_later:
-        receiver = "0x" + "00" * 19 + "AB"
-        assert run("withdraw", receiver, token.address, "20", "--yes") == 12, "the gateway is out of order"
-    seen += seen_later
-    assert set(proxy.asked) == {NODE, PROVER}
+    wait_for_indexer(proxy.behind[INDEXER], pool)
+    withdraw = ["withdraw", RECEIVER, token.address, "20", "--max-fee", "99", "--yes"]
+    assert run(*withdraw, "--prover", f"http://{PROVER}") == 12, "the gateway is out of order"
+    assert set(proxy.asked) == {DEAD_NODE, NODE, INDEXER, RELAYER, PROVER}
+    monkeypatch.setattr(ChosenProver, "prove", lambda self, *statement: prover.prove(*statement))
+    proxy.asked.clear()
+    assert run(*withdraw) == 0
+    assert token.balance_of(RECEIVER) == 20
+    assert run("status") == 0
+    assert set(proxy.asked) == {DEAD_NODE, NODE, INDEXER, RELAYER}
     connections = {where for event, where in seen if event == "socket.connect"}
     assert connections == {("127.0.0.1", proxy.port)}
     assert {name for event, name in seen if event != "socket.connect"} <= {"127.0.0.1"}
+
+
+def wait_for_indexer(port: int, pool: Pool) -> None:
+    """Until it has read the newest block."""
+    source = IndexerSource(f"http://127.0.0.1:{port}", pool.chain_id, pool.address)
+    deadline = time.monotonic() + 20
+    while (tip := source.tip()) is None or tip.number < pool.block_number():
+        assert time.monotonic() < deadline, tip
+        time.sleep(0.05)
 
 
 def test_a_connection_around_the_proxy_would_be_noticed(pool: Pool) -> None:
@@ -190,8 +220,26 @@ def test_a_connection_around_the_proxy_would_be_noticed(pool: Pool) -> None:
 
 def test_a_proxy_that_is_down_is_not_gone_around(pool: Pool) -> None:
     uri = pool.w3.provider.endpoint_uri  # type: ignore[attr-defined]
-    with pytest.raises(RpcError):
-        connect(uri, "socks5h://127.0.0.1:9")
+    dead = "socks5h://127.0.0.1:9"
+    with watched() as seen:
+        with pytest.raises(RpcError):
+            connect(uri, dead)
+        with pytest.raises(SourceError):
+            open_indexer(uri, pool.chain_id, pool.address, dead).tip()
+        with pytest.raises(RelayerError), open_relayer(uri, dead) as relayer:
+            relayer.terms()
+    assert {where for event, where in seen if event == "socket.connect"} == {("127.0.0.1", 9)}
+
+
+def test_a_thread_of_its_own_does_not_go_around_the_proxy(pool: Pool) -> None:
+    node = urlsplit(pool.w3.provider.endpoint_uri).port  # type: ignore[attr-defined]
+    with served(SocksServer({NODE: node})) as server:
+        w3 = connect(f"http://{NODE}:8545", f"socks5h://127.0.0.1:{server.port}")
+        with watched() as seen:
+            thread = threading.Thread(target=lambda: w3.eth.block_number)
+            thread.start()
+            thread.join()
+    assert {where for event, where in seen if event == "socket.connect"} == {("127.0.0.1", server.port)}
 
 
 def chosen(where: str, proxy: str | None, api_key: str | None = "key") -> ChosenProver:
@@ -203,8 +251,14 @@ def test_what_cannot_go_through_the_proxy_is_refused_with_advice() -> None:
     with pytest.raises(UnproxiedError, match="REST address"):
         chosen("grpc://prover.example:50051", tor)
     for leaking in ("socks5://127.0.0.1:9050", "127.0.0.1:9050", "socks5h://"):
-        with pytest.raises(UnproxiedError, match="socks5h://host:port"):
-            connect("http://node.invalid", leaking)
+        for opening in (
+            lambda proxy: connect("http://node.invalid", proxy),
+            lambda proxy: open_indexer("http://indexer.invalid", 1, RECEIVER, proxy),
+            lambda proxy: open_relayer("http://relayer.invalid", proxy),
+            lambda proxy: chosen("https://prover.invalid", proxy),
+        ):
+            with pytest.raises(UnproxiedError, match="socks5h://host:port"):
+                opening(leaking)
     assert chosen("https://prover.example", tor).is_remote
     assert not chosen("local", tor).is_remote
     with pytest.raises(RequestError, match="GELAP_API_KEY"):
