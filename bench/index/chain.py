@@ -203,9 +203,11 @@ class SyntheticChain:
         return int(self._word(kind), 16) % (R - 1) + 1
 
 
-def busy_chain(commitments: int, hash_pairs: HashPairs | None = None, payments: int = 8) -> SyntheticChain:
+def busy_chain(
+    commitments: int, hash_pairs: HashPairs | None = None, payments: int = 8, chain_id: int = 31337
+) -> SyntheticChain:
     """A chain of blocks with `payments` private payments each, and full batches, up to so many commitments."""
-    chain = SyntheticChain(hash_pairs)
+    chain = SyntheticChain(hash_pairs, chain_id)
     for _ in range(10):
         chain.add([])
     while len(chain.commitments) < commitments:

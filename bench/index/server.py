@@ -10,12 +10,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from multiprocessing.connection import Connection
-from typing import Any
+from typing import Any, NamedTuple
 
 from bench.errors import BenchError
 from bench.index.chain import Block, RefusalError, SyntheticChain, busy_chain
 
-START_TIMEOUT = 120.0
+START_TIMEOUT = 300.0
 
 
 class Recording:
@@ -77,24 +77,31 @@ def serving(recording: Recording) -> Iterator[str]:
         server.server_close()
 
 
-def _child(commitments: int, ready: Connection) -> None:
+class RecordedChain(NamedTuple):
+    """A made-up chain behind HTTP: its URL, how many commitments it has, its newest block, its root, its id."""
+
+    url: str
+    commitments: int
+    head: int
+    root: int
+    chain_id: int
+
+
+def _child(commitments: int, chain_id: int, ready: Connection) -> None:
     from prover.kernels.cpu.poseidon import hash_pairs
 
-    recording = Recording(busy_chain(commitments, hash_pairs))
-    with serving(recording) as url:
-        ready.send((url, len(recording.chain.commitments), recording.chain.head, recording.chain.root))
+    chain = busy_chain(commitments, hash_pairs, chain_id=chain_id)
+    with serving(Recording(chain)) as url:
+        ready.send(RecordedChain(url, len(chain.commitments), chain.head, chain.root, chain_id))
         ready.recv()
 
 
 @contextmanager
-def recorded_chain(commitments: int) -> Iterator[tuple[str, int, int, int]]:
-    """A server in a process of its own; yields its URL, the number of commitments, the newest block and the root.
-
-    Raises BenchError when it does not start.
-    """
+def recorded_chain(commitments: int, chain_id: int = 31337) -> Iterator[RecordedChain]:
+    """A server in a process of its own. Raises BenchError when it does not start."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
-    process = context.Process(target=_child, args=(commitments, theirs), daemon=True)
+    process = context.Process(target=_child, args=(commitments, chain_id, theirs), daemon=True)
     process.start()
     try:
         if not ours.poll(START_TIMEOUT):

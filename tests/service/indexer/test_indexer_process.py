@@ -13,7 +13,7 @@ import pytest
 import requests
 
 from bench.index.chain import POOL
-from bench.index.server import recorded_chain
+from bench.index.server import RecordedChain, recorded_chain
 from gelap.children import Child
 from indexer.database import read_engine
 from indexer.errors import StoreError
@@ -24,7 +24,7 @@ COMMITMENTS = 6_000
 
 
 @pytest.fixture(scope="module")
-def recorded() -> Iterator[tuple[str, int, int, int]]:
+def recorded() -> Iterator[RecordedChain]:
     with recorded_chain(COMMITMENTS) as served:
         yield served
 
@@ -45,9 +45,9 @@ def commitments_in(database: str) -> int:
 
 
 def test_a_killed_indexer_goes_on_where_it_was_and_stops_when_told(
-    recorded: tuple[str, int, int, int], database: str, tmp_path: Path
+    recorded: RecordedChain, database: str, tmp_path: Path
 ) -> None:
-    rpc, commitments, head, root = recorded
+    rpc, commitments, head, root, _ = recorded
     child = start(tmp_path, database, rpc, "--max-window", "2")
     while (half := commitments_in(database)) < 100:
         assert child.ended() is None, child.ended()
@@ -92,9 +92,9 @@ def test_a_killed_indexer_goes_on_where_it_was_and_stops_when_told(
     ],
 )
 def test_a_mistake_ends_in_one_line_that_says_what_to_do(
-    recorded: tuple[str, int, int, int], tmp_path: Path, options: list[str], code: int, message: str
+    recorded: RecordedChain, tmp_path: Path, options: list[str], code: int, message: str
 ) -> None:
-    rpc = [] if "--rpc-url" in options else ["--rpc-url", recorded[0]]
+    rpc = [] if "--rpc-url" in options else ["--rpc-url", recorded.url]
     command = [sys.executable, "-m", "gelap.cli", "indexer", "run", "--pool", "0x" + POOL.hex(), *rpc, *options]
     environment = os.environ | {"GELAP_DATABASE_URL": f"sqlite:///{tmp_path}/indexer.sqlite"}
     ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
