@@ -16,7 +16,10 @@ from prover.errors import UnsatisfiedError
 from prover.limbs import from_limbs
 from prover.statements import registry
 from prover.witness import cpu
+from wallet.notes import Funds
 from wallet.spend import Terms, build_spend, evm_recipient, payment, to_oneself
+from wallet.store import token_text
+from wallet.transactions import Fee, TransactionBuilder
 
 TOKEN = 0x5FBDB2315678AFECB367F032D93F642F64180AA3
 RECEIVER = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8"
@@ -65,6 +68,30 @@ def test_every_withdrawal_the_wallet_builds_satisfies_the_circuit(alice: Account
     record = SentRecord(evm_recipient(RECEIVER), 15)
     spend = build_spend(alice, terms, root, spent, to_oneself(alice, TOKEN, 0), record, 15)
     assert public_inputs(SPEND_CIRCUIT, spend.inputs) == spend.public_inputs
+
+
+def funds_of(account: Account, amounts: list[int]) -> Funds:
+    root, spent = funded(account, amounts)
+    return Funds(token_text(TOKEN), root, tuple(spent))
+
+
+def test_a_payment_with_a_fee_by_a_note_satisfies_its_circuit(alice: Account, bob: Account) -> None:
+    builder = TransactionBuilder(alice, TERMS.chain_id, TERMS.pool)
+    fee = Fee(7, payee=bob.address(1))
+    spend = builder.transfer(funds_of(alice, [100, 50]), bob.address(0), 120, deadline=TERMS.deadline, fee=fee)
+    assert spend.circuit == "spend_2x3"
+    assert sorted(spend.inputs["outAmount"]) == [7, 23, 120]  # type: ignore[type-var]
+    assert public_inputs(spend.circuit, spend.inputs) == spend.public_inputs
+
+
+@pytest.mark.parametrize("count", [3, 8])
+def test_a_consolidation_of_up_to_eight_notes_satisfies_its_circuit(alice: Account, count: int) -> None:
+    builder = TransactionBuilder(alice, TERMS.chain_id, TERMS.pool)
+    funds = funds_of(alice, list(range(10, 10 + count)))
+    spend = builder.consolidation(funds, deadline=TERMS.deadline, fee=Fee(4, RECEIVER))
+    assert (spend.circuit, len(spend.reserved)) == ("spend_8x2", count)
+    assert sorted(spend.inputs["outAmount"]) == [0, funds.amount - 4]  # type: ignore[type-var]
+    assert public_inputs(spend.circuit, spend.inputs) == spend.public_inputs
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import pytest
 
+from chain.errors import ChainError
 from chain.pool import NOBODY
 from protocol import eddsa
 from protocol.address import Address
@@ -115,6 +116,45 @@ def test_a_consolidation_leaves_one_note_with_everything_but_the_fee(
         builder.consolidation(funds_of(alice, 30, 20), deadline=DEADLINE, fee=Fee(50, RELAYER))
 
 
+def test_a_fee_by_a_note_shows_no_fee_and_only_its_payee_opens_it(
+    alice: Account, bob: Account, builder: TransactionBuilder
+) -> None:
+    relayer = Account.from_seed(bytes(range(64)), index=2)
+    fee = Fee(5, payee=relayer.address(0))
+    spend = builder.transfer(funds_of(alice, 30, 20), bob.address(0), 40, deadline=DEADLINE, fee=fee)
+    call = spend.call(bytes(256))
+    assert (call.fee, call.relayer, call.public_amount, call.public_token) == (0, NOBODY, 0, 0)
+    assert (spend.circuit, spend.fee, len(call.memos)) == ("spend_2x3", 5, 3)
+    pairs = list(zip(call.memos, call.commitments, strict=True))
+    for account, amount in ((relayer, 5), (bob, 40), (alice, 5)):
+        opened = [memo for text, c in pairs if (memo := decrypt(text, account.viewing_key, c)) is not None]
+        assert [memo.amount for memo in opened] == [amount]
+    assert record_of(alice, spend) == SentRecord(bob.address(0), 40)
+    merged = builder.consolidation(funds_of(alice, 30, 20), deadline=DEADLINE, fee=fee)
+    assert sorted(note.amount for note in merged.witness.outputs) == [0, 5, 45]
+    with pytest.raises(RequestError, match="pays its fee on chain"):
+        builder.withdrawal(funds_of(alice, 30), RECEIVER, 10, deadline=DEADLINE, fee=fee)
+
+
+def test_no_circuit_merges_many_notes_and_pays_a_note_besides(alice: Account, builder: TransactionBuilder) -> None:
+    fee = Fee(1, payee=alice.address(0))
+    with pytest.raises(ChainError, match="no circuit for a spend of 8 notes to 3"):
+        builder.consolidation(funds_of(alice, 1, 2, 3), deadline=DEADLINE, fee=fee)
+    with pytest.raises(RequestError, match="a spend takes 1 to 2 notes"):
+        builder.transfer(funds_of(alice, 1, 2, 3), alice.address(0), 6, deadline=DEADLINE)
+
+
+def test_the_places_of_three_outputs_say_nothing(alice: Account, bob: Account, builder: TransactionBuilder) -> None:
+    funds, fee = funds_of(alice, 30, 20), Fee(5, payee=alice.address(0))
+    orders = {
+        tuple(note.amount for note in spend.witness.outputs)
+        for _ in range(24)
+        if (spend := builder.transfer(funds, bob.address(0), 41, deadline=DEADLINE, fee=fee))
+    }
+    # Two or fewer of six orders come up by chance in fewer than one of 10^10 runs.
+    assert len(orders) >= 3
+
+
 def test_what_cannot_be_built_is_refused(alice: Account, bob: Account, builder: TransactionBuilder) -> None:
     funds = funds_of(alice, 30)
     with pytest.raises(RequestError, match="pool must be"):
@@ -123,6 +163,12 @@ def test_what_cannot_be_built_is_refused(alice: Account, bob: Account, builder: 
         Fee(1)
     with pytest.raises(RequestError, match="fee above 0 and a relayer"):
         Fee(0, RELAYER)
+    with pytest.raises(RequestError, match="not to both"):
+        Fee(1, RELAYER, bob.address(0))
+    with pytest.raises(RequestError, match="not to both"):
+        Fee(1, payee=Address(0, bytes(range(32))))
+    with pytest.raises(RequestError, match="above 0 and below"):
+        Fee(0, payee=bob.address(0))
     with pytest.raises(RequestError, match="above 0 and below"):
         builder.deposit(TEXT, 0)
     with pytest.raises(RequestError, match="do not cover"):
