@@ -12,8 +12,10 @@ from eth_utils.abi import collapse_if_tuple
 from web3 import Web3
 
 from chain.errors import ChainError
+from chain.pool import DEVELOPMENT_CHAIN
 from chain.proving import INSERT_CIRCUIT, SPEND_CIRCUITS
 from chain.reverts import RevertDecoder
+from chain.rpc import rpc_errors
 from chain.sender import Receipt, Sender
 from contracts import artifact
 
@@ -52,12 +54,24 @@ def deploy_token(w3: Web3, account: LocalAccount, name: str = "Gelap Test Token"
     return deploy_contract(w3, account, artifact("TestToken"), name, symbol)
 
 
-def deploy_with_keys(w3: Web3, account: LocalAccount, vkeys: Mapping[str, bytes]) -> Deployment:
+def deploy_with_keys(
+    w3: Web3, account: LocalAccount, vkeys: Mapping[str, bytes], *, published: bool = False
+) -> Deployment:
     """A verifier and a pool for these verification keys: bytes in EVM order by the circuit's name.
+
+    `published` says that the keys are those of a ceremony whose transcript anybody can check. Whoever made other keys
+    can forge proofs and take everything, so that such keys are deployed to a development chain only.
 
     There must be that of `insert_64` and of at least one spend; the pool takes every spend that it has a key for, and
     keys of other circuits are left out. Raises ChainError.
     """
+    with rpc_errors():
+        chain_id = w3.eth.chain_id
+    if chain_id != DEVELOPMENT_CHAIN and not published:
+        raise ChainError(
+            f"these keys are for development, and chain {chain_id} is not: whoever made them could take everything; "
+            "deploy those of a ceremony that anybody can check"
+        )
     spends = [SpendKey(*arity, vkeys[name]) for name, arity in SPEND_CIRCUITS.items() if name in vkeys]
     insert = vkeys.get(INSERT_CIRCUIT)
     if insert is None or not spends:

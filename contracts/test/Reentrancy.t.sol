@@ -24,6 +24,7 @@ contract ReentrancyTest is PoolTest {
         pool.deposit(address(_token), 100, 1, memo(1));
     }
 
+    /// @dev attacks.md 12.
     function test_NoDoorOpensDuringADeposit() external {
         for (uint256 door; door < DOORS; ++door) {
             _token.arm(address(pool), _call(door), false);
