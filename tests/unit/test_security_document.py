@@ -1,5 +1,7 @@
 """docs/security.md names real tests, and leaves out no known attack and nothing that must never happen."""
 
+import ast
+import itertools
 import re
 from functools import cache
 from pathlib import Path
@@ -125,6 +127,26 @@ def test_every_attack_has_its_row() -> None:
         # Without a test there must be a sentence that says why.
         assert named_tests(row[3]) or ("Open" in row[2] and len(row[3]) > 20), row
         assert code_that_is_no_test(row[3]) == []
+
+
+def explained(file: str, name: str) -> str:
+    """The docstring of a test, or the comment above it."""
+    path = files_by_name()[file][0]
+    text = path.read_text()
+    if path.suffix == ".py":
+        functions = (node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.FunctionDef))
+        return next(ast.get_docstring(node) or "" for node in functions if node.name == name)
+    above = text[: text.index(f"function {name}(")].rstrip().splitlines()
+    comment = list(itertools.takewhile(lambda line: line.strip().startswith("///"), reversed(above)))
+    return "\n".join(reversed(comment))
+
+
+def test_a_test_of_each_attack_names_its_row() -> None:
+    """As in "Attack rows 9, 10 and 22" or "attacks.md 9"."""
+    for row in rows(section(DOCUMENT, "Known attacks")):
+        named = rf"[Aa]ttacks?(\.md)?( rows?)? [\d, and]*\b{row[0]}\b"
+        tests = named_tests(row[3])
+        assert not tests or any(re.search(named, explained(*test)) for test in tests), row[:2]
 
 
 def test_everything_that_must_never_happen_is_tried() -> None:
