@@ -81,7 +81,8 @@ class ReplacingSender:
         """
         gas = self._pool.estimate(data)
         nonce = self._transactions.nonce("latest")
-        sent = _Sent(nonce, gas + gas * GAS_MARGIN_PERCENT // 100, data, self._transactions.price())
+        price = self._transactions.price().at_most(self._urgency.dearest)
+        sent = _Sent(nonce, gas + gas * GAS_MARGIN_PERCENT // 100, data, price)
         return self._settle(self._hand_over(sent), wanted, stop)
 
     def clear(self, stop: threading.Event) -> bool:
@@ -98,7 +99,8 @@ class ReplacingSender:
             return False
         log.warning("cancelling a transaction of an earlier process", nonce=latest)
         self._left_since = None
-        self._settle(self._hand_over(_Sent(latest, 0, None, self._transactions.price())), lambda: True, stop)
+        price = self._transactions.price().at_most(self._urgency.dearest)
+        self._settle(self._hand_over(_Sent(latest, 0, None, price)), lambda: True, stop)
         return True
 
     def _hand_over(self, sent: _Sent) -> _Sent:

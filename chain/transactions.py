@@ -31,6 +31,10 @@ class GasPrice:
         """By an eighth, and by 1 wei at least."""
         return GasPrice(self.max_fee + self.max_fee // 8 + 1, self.tip + self.tip // 8 + 1)
 
+    def at_most(self, max_fee: int) -> "GasPrice":
+        """Not above `max_fee` wei: where the market asks for more, the transaction waits until it asks for less."""
+        return GasPrice(min(self.max_fee, max_fee), min(self.tip, max_fee))
+
     def at_least(self, other: "GasPrice") -> "GasPrice":
         return GasPrice(max(self.max_fee, other.max_fee), max(self.tip, other.tip))
 

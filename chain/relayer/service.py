@@ -32,6 +32,8 @@ log = structlog.get_logger("gelap.relayer")
 _MINUTE = 60
 # A node that has not been read to the end for so long is taken to be away.
 _NODE_SECONDS = 30.0
+# So many payments are looked at at once; a slow node must not take all threads that answer.
+_HANDS = 16
 
 
 @dataclass(frozen=True)
@@ -80,8 +82,9 @@ class Relayer:
         # One payment at a time takes a nonce, and one hand cares for those under way.
         self._sending = threading.Lock()
         self._quotes: dict[tuple[str, Kind], tuple[int, SignedQuote]] = {}
+        self._hands = threading.BoundedSemaphore(_HANDS)
         self._seen_at: float | None = None
-        self._balance = 0
+        self._funded = False
         self._stopping = False
         journal.require_owner(f"{self.address} in the pool {pool.address} of chain {pool.chain_id}")
 
@@ -114,6 +117,14 @@ class Relayer:
         answered with that one and not sent again, as only one of them can succeed.
         """
         data = self.pool.spend_data(spend)
+        if not self._hands.acquire(blocking=False):
+            raise RelayerError("too many payments are being looked at: try again in a moment", "busy")
+        try:
+            return self._submit(data, signed, spend)
+        finally:
+            self._hands.release()
+
+    def _submit(self, data: str, signed: SignedQuote, spend: Spend) -> Submission:
         with self._sending:
             known = self._journal.with_nullifier(spend.nullifiers)
             if known is not None:
@@ -125,7 +136,7 @@ class Relayer:
             gas = self._simulate(data)
             if self._prices.cost(signed.quote.token, gas, self._transactions.expected_price()) > paid.fee:
                 raise RelayerError("gas has become dearer than the fee: ask for a new quote", "underpaid")
-            price = self._transactions.price()
+            price = self._transactions.price().at_most(self.policy.dearest)
             gas += gas * GAS_MARGIN_PERCENT // 100
             self._require_funds(gas, price)
             return self._send(data, gas, price, spend, signed.quote, paid)
@@ -140,13 +151,14 @@ class Relayer:
         """Look after what is under way, once: see `chain.relayer.tending`."""
         with self._sending:
             self._tender.tend()
-            self._balance = self._transactions.balance()
+            balance = self._transactions.balance()
             pending = self._journal.pending()
+            self._funded = self._left(balance, max(GAS.values()), self._transactions.price()) >= 0
         self._seen_at = self._clock()
         oldest = min((item.came_at for item in pending), default=self._seen_at)
         metrics.PENDING.set(len(pending))
         metrics.OLDEST_PENDING.set(self._seen_at - oldest)
-        metrics.BALANCE.set(self._balance / 10**18)
+        metrics.BALANCE.set(balance / 10**18)
 
     def run(self, stop: threading.Event, pause: float = 2.0) -> None:
         """Tend until `stop` is set, whatever the node does."""
@@ -182,8 +194,7 @@ class Relayer:
 
     def health(self) -> Health:
         node_up = self._seen_at is not None and self._clock() - self._seen_at < _NODE_SECONDS
-        funded = self._balance > self.policy.least_balance
-        return Health(node_up, funded, self._prices.usable, self._stopping)
+        return Health(node_up, self._funded, self._prices.usable, self._stopping)
 
     def _payee(self, kind: Kind) -> str:
         """The Gelap address to pay, empty for a fee on chain. RelayerError (`kind`) for what is not served."""
@@ -208,18 +219,26 @@ class Relayer:
         return paid
 
     def _require_room(self, token: str) -> None:
-        pending = self._journal.pending()
+        pending = self._waiting()
         if len(pending) >= self.policy.most_pending:
             raise RelayerError("too many payments are under way: try again later", "busy")
         if sum(item.token == token for item in pending) >= self.policy.most_pending_per_token:
             raise RelayerError("too many payments of this token are under way: try again later", "busy")
 
+    def _waiting(self) -> list[Submission]:
+        """Payments that no block holds."""
+        return [item for item in self._journal.pending() if item.block_hash is None]
+
+    def _left(self, balance: int, gas: int, price: GasPrice) -> int:
+        """The account's wei above the least balance, after everything that waits and `gas` more, at worst."""
+        waiting = sum(item.max_fee * (CANCEL_GAS if item.cancelled else item.gas) for item in self._waiting())
+        return balance - waiting - gas * price.max_fee - self.policy.least_balance
+
     def _require_funds(self, gas: int, price: GasPrice) -> None:
-        """Whether the account can pay for `gas` more, at worst, after everything that waits."""
-        waiting = sum(item.max_fee * (CANCEL_GAS if item.cancelled else item.gas) for item in self._journal.pending())
-        self._balance = self._transactions.balance()
-        if self._balance - waiting - gas * price.max_fee < self.policy.least_balance:
-            log.warning("too little ether", ether=self._balance / 10**18)
+        balance = self._transactions.balance()
+        if self._left(balance, gas, price) < 0:
+            self._funded = False
+            log.warning("too little ether", ether=balance / 10**18)
             raise RelayerError(
                 "the relayer's account has too little ether: use another relayer, or broadcast the payment yourself",
                 "unfunded",

@@ -4,7 +4,9 @@ import json
 import os
 import re
 import signal
+import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import jsonschema
@@ -111,6 +113,7 @@ def test_quotes_and_payments_are_refused_when_the_ether_runs_low(relayer, token,
         with pytest.raises(RelayerError, match="too little ether") as error:
             refused()
         assert error.value.code == "unfunded"
+    assert relayer.health().funded is False
     assert relayer._journal.pending() == []
 
 
@@ -277,6 +280,38 @@ def test_everybody_who_asks_within_a_minute_gets_the_same_quote_whatever_gas_doe
         if first.quote.expiry == second.quote.expiry:
             break
     assert first == second
+
+
+def test_no_more_is_paid_for_gas_than_allowed(pool, token, tmp_path, w3, clock) -> None:
+    """Where the market asks for more, the payment waits for it to ask for less."""
+    relayer = make_relayer(pool, token, tmp_path, clock=clock)
+    market = relayer._transactions.price().max_fee
+    relayer.policy = replace(relayer.policy, dearest=market * 3 // 4)
+    relayer._tender._policy = relayer.policy
+    with no_mining(w3) as mine:
+        sent = submit(relayer, token)
+        clock.time += 46
+        relayer.tend()
+        (shown,) = relayer.find(sent.id).hashes
+        assert w3.eth.get_transaction(shown)["maxFeePerGas"] == market * 3 // 4
+        mine()
+    assert tended(relayer, sent.id).state == "settled"
+
+
+def test_a_slow_node_does_not_take_all_threads(relayer, token, monkeypatch) -> None:
+    quote = relayer.quote(token.address, "withdraw")
+    spend = paid_on_chain(relayer.pool, quote)
+    with relayer._sending:
+        waiting = [threading.Thread(target=relayer.submit, args=(quote, spend)) for _ in range(16)]
+        for thread in waiting:
+            thread.start()
+        wait_for(lambda: relayer._hands._value == 0)
+        with pytest.raises(RelayerError, match="being looked at") as error:
+            relayer.submit(quote, spend)
+        assert error.value.code == "busy"
+    for thread in waiting:
+        thread.join(20)
+    assert relayer.pending_count() == 1
 
 
 # The description
