@@ -212,4 +212,7 @@ def _why_not_spendable(wallet: Wallet, balances: list[Balance]) -> list[str]:
 
 
 def _time(seconds: int) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M")
+    try:
+        return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M")
+    except (ValueError, OverflowError, OSError):
+        return f"second {seconds}"  # false: a source of events can say what it likes

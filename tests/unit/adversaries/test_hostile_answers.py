@@ -16,6 +16,7 @@ import pytest
 
 from proto import errors
 from proto.rest_client import RestProverClient
+from wallet.commands import looking
 
 ASK_EVERYBODY = """
 import sys
@@ -130,3 +131,10 @@ def test_a_dripping_stream_of_a_prover_ends_at_the_time_that_was_set() -> None:
         with pytest.raises(errors.TimedOutError):
             list(client.watch("ab", timeout=0.5))
         assert time.monotonic() - started < 5
+
+
+@pytest.mark.parametrize("seconds", [2**64 - 1, 10**12, -(10**15)])
+def test_a_time_that_no_calendar_has_is_shown_as_it_is(seconds: int) -> None:
+    """Times of old events are in no root, so a false source can say anything; the history must still be shown."""
+    assert looking._time(seconds) == f"second {seconds}"
+    assert looking._time(1_700_000_000) == "2023-11-14 22:13"
