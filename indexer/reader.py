@@ -35,7 +35,7 @@ class Summary(NamedTuple):
 
 class Leaf(NamedTuple):
     leaf_index: int
-    row: Row[Any]
+    row: Row[*tuple[Any, ...]]
 
 
 class State(NamedTuple):
