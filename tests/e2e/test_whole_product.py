@@ -10,6 +10,7 @@ from tests.e2e.world import checks, plan
 from tests.e2e.world.faults import Faults
 from tests.e2e.world.operations import Operations
 from tests.e2e.world.setting import World, world
+from wallet import relaying
 
 pytestmark = pytest.mark.slow
 
@@ -17,7 +18,11 @@ OPERATIONS = int(os.environ.get("GELAP_E2E_OPERATIONS") or 200)
 FAULTS = [name for name in os.environ.get("GELAP_E2E_FAULTS", "").split(",") if name]
 
 
-def test_after_random_operations_and_faults_the_sums_agree_everywhere(seed: int, tmp_path: Path) -> None:
+def test_after_random_operations_and_faults_the_sums_agree_everywhere(
+    seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A block takes milliseconds here.
+    monkeypatch.setattr(relaying, "POLL_SECONDS", 0.1)
     with world(tmp_path) as made:
         try:
             live(made, seed)
@@ -29,8 +34,6 @@ def test_after_random_operations_and_faults_the_sums_agree_everywhere(seed: int,
 
 
 def live(made: World, seed: int) -> None:
-    for person in made.people:
-        person.command("sync", *person.here)
     operations = Operations(made)
     faults = Faults(made, operations, random.Random(f"{seed} in faults"))
     struck = plan.place(seed, OPERATIONS, FAULTS or faults.names)
@@ -44,7 +47,7 @@ def live(made: World, seed: int) -> None:
     faults.mend(None)
     with made.telling("the end") as tell:
         checks.everything_agrees(made)
-        for person in made.people:
+        for person in made.everybody:
             checks.reading_anew_agrees(made, person, made.folder)
         checks.nothing_is_left_behind(made)
         tell("everything agrees")

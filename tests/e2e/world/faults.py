@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from chain.errors import RpcError
+from chain.errors import RelayerError, RpcError
 from chain.rpc import connect
 from tests.e2e.world import checks
 from tests.e2e.world.model import Entry
-from tests.e2e.world.operations import Operations, most
+from tests.e2e.world.operations import MOST_FEE, Operations, most
 from tests.e2e.world.people import Person
 from tests.e2e.world.setting import UNIT, World
 
@@ -98,14 +98,16 @@ class Faults:
         return self._later(number, (3, 6), "chain goes on from a former block", revert)
 
     def _pay_unseen(self, person: Person) -> None:
-        """A payment whose block its wallet does not look at."""
+        """A payment whose block its wallet does not look at; some are sent by the relayer."""
         token, notes = self._operations.rich_token(person)
-        if not notes:
+        if most(notes) <= MOST_FEE:
             return
-        payment = self._operations.withdrawing(person, token, most(notes), self._rng)
-        spend = payment.prepare()
-        receipt = person.wallet.submit(spend, person.wallet.prove(spend))
-        self._operations.book(receipt.tx_hash, payment, len(spend.reserved))
+        payment = self._operations.withdrawing(person, token, most(notes) - MOST_FEE, self._rng)
+        if self._rng.random() < 0.5:
+            self._operations.relayed(person, payment)
+        else:
+            settled = payment.make()
+            self._operations.book_spend(settled.receipt.tx_hash, payment, settled.spend)
 
     def _relayer_sends_again(self) -> int:
         """The relayer notices that blocks it saw a payment in are gone, and sends it again; not one that can only fail.
@@ -114,19 +116,16 @@ class Faults:
         """
         world, back = self._world, 0
         deadline = time.monotonic() + WAIT_SECONDS
-        lost = {effect.outputs for effect in world.model.lost}
+        given = world.given_to_relayer()
         with world.relayer() as relayer:
-            for submission, outputs in world.submissions.items():
-                while outputs in lost:
-                    status = relayer.status(submission)
+            for effect in [each for each in world.model.lost if each.transaction in given]:
+                while (status := relayer.status(given[effect.transaction])).state != "failed":
                     block = world.block_of(status.transaction)
                     if status.state == "settled" and block is not None:
-                        world.model.settle_again(outputs, status.transaction, block)
+                        world.model.settle_again(effect.outputs, status.transaction, block)
                         back += 1
                         break
-                    if status.state == "failed":
-                        break
-                    assert time.monotonic() < deadline, f"the relayer does not care for {submission}: {status}"
+                    assert time.monotonic() < deadline, f"the relayer does not care for {status}"
                     time.sleep(0.05)
         return back
 
@@ -140,7 +139,10 @@ class Faults:
                     (person,) = [each for each in world.people if each.name == entry.person]
                     person.unused.insert(0, person.issued[int(entry.counterparty)])
         back = self._relayer_sends_again()
-        sent = sum(self._operations.resume_all(person) for person in world.people)
+        sent = 0
+        for person in world.people:
+            person.sync()
+            sent += self._operations.resume_all(person)
         for person in world.people:
             self._operations.agree(person)
         checks.everything_agrees(world)
@@ -188,9 +190,37 @@ class Faults:
         return sum(line["event"] == "job taken in" for line in self._world.services["gateway"].events())
 
     def _kill_relayer(self, number: int) -> str:
-        relayer = self._world.services["relayer"]
-        relayer.kill()
-        return self._later(number, (3, 6), "relayer is back", relayer.start)
+        """Between its quote and the proof: the wallet keeps the payment, and sends it through the relayer once it is
+        back, or by itself; the fee is in the proof and paid either way.
+        """
+        world = self._world
+        relayer = world.services["relayer"]
+        person = self._rng.choice(world.people)
+        token, notes = self._operations.rich_token(person)
+        if most(notes) <= MOST_FEE:
+            relayer.kill()
+            return self._later(number, (3, 6), "relayer is back", relayer.start)
+        payment = self._operations.withdrawing(person, token, most(notes) - MOST_FEE, self._rng)
+        with world.relayer() as client:
+            quote = client.quote(person.wallet.pool, token, payment.kind)
+            spend = payment.prepare(quote=quote, max_fee=MOST_FEE)
+            proof = person.wallet.prove(spend)
+            relayer.kill()
+            with pytest.raises(RelayerError) as error:
+                person.wallet.submit(spend, proof, via=client, quote=quote)
+        assert error.value.code == "unreachable"
+        self._operations.keep(spend, payment)
+        if self._rng.random() < 0.5:
+            self._operations.resume(person, spend, payment)
+            return self._later(number, (3, 6), "relayer is back", relayer.start)
+
+        def resume() -> str:
+            relayer.start()
+            with world.relayer() as client:
+                self._operations.resume(person, spend, payment, via=client)
+            return "and settles what it was to settle"
+
+        return self._later(number, (3, 6), "relayer is back", resume)
 
     def _restart_relayer(self, number: int) -> str:
         relayer = self._world.services["relayer"]

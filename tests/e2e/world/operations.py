@@ -3,14 +3,15 @@
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import pytest
 from eth_account import Account as EvmAccount
 from hexbytes import HexBytes
 
 from chain.errors import NotMinedError, RelayerError, RpcError
+from chain.relayer.client import RelayerClient
 from chain.relayer.quote import Kind
+from chain.sequencer import Outcome
 from tests.e2e.world.model import Entry
 from tests.e2e.world.people import Person
 from tests.e2e.world.plan import Step
@@ -19,6 +20,7 @@ from wallet.errors import ConsolidationError, InsufficientFundsError, NotSpendab
 from wallet.exit_codes import ending_of
 from wallet.spend import PreparedSpend
 from wallet.store import StoredNote
+from wallet.wallet import Settled
 
 # More than any quote here: a payment leaves so much for it.
 MOST_FEE = 8 * UNIT
@@ -27,15 +29,17 @@ TEXTS = ("", "for lunch", "[bold]rent[/]", "grüße ✓", "a" * 106)
 
 @dataclass(frozen=True)
 class Payment:
-    """A payment to make, and how to ask a wallet and a command for it.
+    """A payment to make, and how to ask a wallet for it: at once, in steps, or by a command.
 
-    `entries` and `moved` are what the model expects of it, given the fee, and how many notes it takes.
+    `entries` is what the model expects in histories, given the fee and how many notes are taken; `paid_out` what leaves
+    the pool beside the fee, by (receiver, token). A private fee is possible where nothing is paid out.
     """
 
     token: str
     kind: Kind
     entries: Callable[[int, int], list[Entry]]
-    moved: Callable[[int], dict[tuple[str, str], int]]
+    paid_out: dict[tuple[str, str], int]
+    make: Callable[..., Settled]
     prepare: Callable[..., PreparedSpend]
     command: tuple[str, ...]
 
@@ -45,6 +49,7 @@ class Operations:
 
     def __init__(self, world: World) -> None:
         self._world = world
+        self.kept: dict[tuple[int, ...], tuple[PreparedSpend, Payment]] = {}
 
     def run(self, step: Step) -> str:
         """Do it; returns what was done in words. AssertionError when anything is not as it must be."""
@@ -70,6 +75,7 @@ class Operations:
             "send to oneself": self._send,
             "withdraw": self._withdraw,
             "consolidate": self._consolidate,
+            "insert": self._insert,
             "sync": self._sync,
             "address": self._address,
             "too much": self._too_much,
@@ -111,6 +117,14 @@ class Operations:
         with pytest.raises(ConsolidationError, match="nothing to merge"):
             person.wallet.consolidate(token)
         return "nothing to consolidate"
+
+    def _insert(self, person: Person, step: Step, rng: random.Random) -> str:
+        """Anyone may move what waits into the tree; here two sequencers are at it already."""
+        if rng.random() < 0.5:
+            self._world.pass_time(120)
+        outcome: str = person.command("insert", "--yes")["result"]["outcome"]
+        assert outcome in {each.value for each in Outcome}
+        return f"insert by command: {outcome}"
 
     def _sync(self, person: Person, step: Step, rng: random.Random) -> str:
         if not step.by_command:
@@ -201,6 +215,7 @@ class Operations:
         finally:
             person.close()
             person.endpoint.revive()
+        self.keep(spend, payment)
         self.resume(person, spend, payment)
         return "crash after the proof, then resumed"
 
@@ -211,45 +226,60 @@ class Operations:
             person.wallet.submit(spend, proof)
         person.close()
         self._world.w3.eth.wait_for_transaction_receipt(HexBytes(error.value.transaction), poll_latency=0.02)
-        self.book(error.value.transaction, payment, len(spend.reserved))
-        (resumed,) = [found for found in person.wallet.resume() if found.payment.nullifiers == spend.reserved]
-        assert "settled already" in resumed.problem
+        self.book_spend(error.value.transaction, payment, spend)
+        # Without a look at the chain first the wallet does not know yet; sending again changes nothing.
+        self.resume_all(person)
         return "crash after sending"
 
-    def resume(self, person: Person, spend: PreparedSpend, payment: Payment) -> None:
-        """The wallet's file still holds the proved payment, and sends it."""
-        person.sync()
-        wallet = person.wallet
-        (kept,) = [found for found in wallet.payments() if found.nullifiers == spend.reserved]
-        assert kept.stage == "proved"
-        (resumed,) = [found for found in wallet.resume() if found.payment.nullifiers == spend.reserved]
-        assert resumed.receipt is not None, resumed.problem
-        self.book(resumed.receipt.tx_hash, payment, len(spend.reserved))
+    def resume(self, person: Person, spend: PreparedSpend, payment: Payment, via: RelayerClient | None = None) -> None:
+        """The wallet's file still holds the proved payment, and sends it, unless it was sent since."""
+        outputs = tuple(spend.witness.public.commitments)
+        if outputs in self.kept:
+            person.sync()
+            (found,) = [found for found in person.wallet.payments() if found.nullifiers == spend.reserved]
+            assert found.stage == "proved"
+            self.resume_all(person, via)
+        assert outputs not in self.kept
 
-    def resume_all(self, person: Person) -> int:
-        """After blocks were replaced: send again what this wallet has not seen settled; returns how much was.
+    def keep(self, spend: PreparedSpend, payment: Payment) -> None:
+        """A proved payment is with its wallet only: whenever that sends it, this is what it does."""
+        self.kept[tuple(spend.witness.public.commitments)] = spend, payment
+
+    def resume_all(self, person: Person, via: RelayerClient | None = None) -> int:
+        """Have the wallet send again what it has not seen settled; returns how much was.
 
         A payment whose root went with a lost tree update can never settle: its notes come back with its deadline.
         """
-        person.sync()
         sent = 0
-        for resumed in person.wallet.resume():
+        for resumed in person.wallet.resume(via=via):
             if resumed.receipt is None:
                 assert any(reason in resumed.problem for reason in ("UnknownRoot", "settled already")), resumed.problem
                 continue
-            assert resumed.payment.call is not None
-            block = self._world.block_of(resumed.receipt.tx_hash)
-            assert block is not None
-            outputs = tuple(resumed.payment.call.commitments)
-            self._world.model.settle_again(outputs, resumed.receipt.tx_hash, block)
             sent += 1
+            assert resumed.payment.call is not None
+            outputs = tuple(resumed.payment.call.commitments)
+            if outputs in self.kept:
+                spend, payment = self.kept.pop(outputs)
+                self.book_spend(resumed.receipt.tx_hash, payment, spend)
+            else:
+                block = self._world.block_of(resumed.receipt.tx_hash)
+                assert block is not None
+                self._world.model.settle_again(outputs, resumed.receipt.tx_hash, block)
         return sent
 
     # Payments
 
-    def book(self, transaction: str, payment: Payment, taken: int, fee: int = 0) -> None:
-        """Write a payment that was mined into the model."""
-        self._world.settled(transaction, payment.entries(fee, taken), payment.moved(fee))
+    def book(self, transaction: str, payment: Payment, taken: int, fee: int = 0, private_fee: int = 0) -> None:
+        """Write a mined payment into the model; `fee` is the relayer's on chain, `private_fee` that by a note."""
+        relayer = self._world.relayer_account.address
+        entries = payment.entries(fee + private_fee, taken)
+        if private_fee:
+            entries.append(Entry(self._world.treasury.name, "received", payment.token, private_fee, 0, "0"))
+        moved = payment.paid_out | ({(relayer, payment.token): fee} if fee else {})
+        self._world.settled(transaction, entries, moved)
+
+    def book_spend(self, transaction: str, payment: Payment, spend: PreparedSpend) -> None:
+        self.book(transaction, payment, len(spend.reserved), spend.terms.fee, spend.note_fee)
 
     def spendable(self, person: Person, token: str) -> list[StoredNote]:
         """As of the wallet's last look, largest first."""
@@ -293,7 +323,8 @@ class Operations:
             token,
             "transact",
             entries,
-            lambda fee: {(self._world.relayer_account.address, token): fee},
+            {},
+            lambda **terms: person.wallet.send(address, token, amount, text=text, **terms),
             lambda **terms: person.wallet.prepare_send(address, token, amount, text=text, **terms),
             ("send", address, token, str(amount), "--text", text),
         )
@@ -305,7 +336,8 @@ class Operations:
             token,
             "withdraw",
             lambda fee, taken: [Entry(person.name, "withdrawn", token, amount, fee, receiver)],
-            lambda fee: {(receiver, token): amount, (self._world.relayer_account.address, token): fee},
+            {(receiver, token): amount},
+            lambda **terms: person.wallet.withdraw(receiver, token, amount, **terms),
             lambda **terms: person.wallet.prepare_withdraw(receiver, token, amount, **terms),
             ("withdraw", receiver, token, str(amount)),
         )
@@ -319,7 +351,8 @@ class Operations:
             token,
             "transact",
             entries,
-            lambda fee: {(self._world.relayer_account.address, token): fee},
+            {},
+            lambda **terms: person.wallet.consolidate(token, **terms),
             lambda **terms: person.wallet.prepare_consolidate(token, **terms),
             ("consolidate", token),
         )
@@ -332,39 +365,47 @@ class Operations:
         return self._settle(person, payment(token, most(notes) - MOST_FEE), step, rng)
 
     def _settle(self, person: Person, payment: Payment, step: Step, rng: random.Random) -> str:
-        if step.by_command:
-            done: dict[str, Any] = person.command(*payment.command, "--yes")["result"]
-            self.book(done["transaction"], payment, done["notes"])
-            return payment.command[0]
-        if rng.random() < 0.5:
-            return self.relayed(person, payment)
-        return self._by_oneself(person, payment)
-
-    def relayed(self, person: Person, payment: Payment) -> str:
-        """Have the relayer settle it; where it is away, oneself."""
-        if self._world.services["relayer"].child is None:
+        """By oneself or through the relayer, and then with its fee on chain or by a note."""
+        way = rng.choice(("own gas", "own gas", "relayer", "relayer", "relayer, privately"))
+        if payment.kind == "withdraw":
+            way = way.removesuffix(", privately")
+        away = self._world.services["relayer"].child is None
+        if away and way != "own gas":
             with self._world.relayer() as relayer, pytest.raises(RelayerError) as error:
-                relayer.terms()
+                payment.make(via=relayer, max_fee=MOST_FEE)
             assert error.value.code == "unreachable"
-            return self._by_oneself(person, payment) + ", the relayer is away"
-        payer = self._world.w3.eth.get_transaction_count(person.payer.address)
-        with self._world.relayer() as relayer:
-            signed = relayer.quote(person.wallet.pool, payment.token, payment.kind)
-            quote = signed.quote
-            assert 0 < quote.fee < MOST_FEE, quote
-            spend = payment.prepare(fee=quote.fee, relayer=quote.relayer)
-            sent = relayer.submit(signed, spend.call(person.wallet.prove(spend).proof))
-        self._world.submissions[sent.id] = tuple(spend.witness.public.commitments)
-        self._world.w3.eth.wait_for_transaction_receipt(HexBytes(sent.transaction), poll_latency=0.02)
-        self.book(sent.transaction, payment, len(spend.reserved), quote.fee)
-        assert self._world.w3.eth.get_transaction_count(person.payer.address) == payer
-        return f"{payment.command[0]} by the relayer for {quote.fee}"
+            assert person.wallet.balance(payment.token).reserved == 0 or person.wallet.payments()
+            way = "own gas"
+        if step.by_command:
+            self._by_command(person, payment, way)
+        elif way == "own gas":
+            settled = payment.make()
+            self.book_spend(settled.receipt.tx_hash, payment, settled.spend)
+        else:
+            self.relayed(person, payment, privately=way != "relayer")
+        return f"{payment.command[0]} with {way}" + (", the relayer is away" if away else "")
 
-    def _by_oneself(self, person: Person, payment: Payment) -> str:
-        spend = payment.prepare()
-        receipt = person.wallet.submit(spend, person.wallet.prove(spend))
-        self.book(receipt.tx_hash, payment, len(spend.reserved))
-        return f"{payment.command[0]} with own gas"
+    def _by_command(self, person: Person, payment: Payment, way: str) -> None:
+        options: tuple[str, ...] = ("--yes",)
+        if way != "own gas":
+            options += ("--relayer", self._world.relayer_url, "--max-fee", str(MOST_FEE))
+        if way == "relayer, privately":
+            options += ("--pay-relayer", "privately")
+        done = person.command(*payment.command, *options)["result"]
+        fee = int(done["fee"])
+        fees = (0, fee) if way == "relayer, privately" else (fee, 0)
+        self.book(done["transaction"], payment, done["notes"], *fees)
+
+    def relayed(self, person: Person, payment: Payment, privately: bool = False) -> None:
+        """Have the relayer settle it: this person's own account sends nothing."""
+        before = self._world.w3.eth.get_transaction_count(person.payer.address)
+        private = {"private_fee": True} if privately else {}
+        with self._world.relayer() as relayer:
+            settled = payment.make(via=relayer, max_fee=MOST_FEE, **private)
+        assert 0 < settled.spend.fee <= MOST_FEE
+        assert (settled.spend.note_fee > 0) == privately
+        self.book_spend(settled.receipt.tx_hash, payment, settled.spend)
+        assert self._world.w3.eth.get_transaction_count(person.payer.address) == before
 
 
 def most(notes: list[StoredNote]) -> int:

@@ -113,7 +113,9 @@ class Person:
 
     @property
     def settings(self) -> Mapping[str, str]:
+        indexer = self.indexer()
         return environment(
+            **({} if indexer is None else {"GELAP_INDEXER": indexer}),
             GELAP_WALLET=str(self.folder / "wallet"),
             GELAP_PASSPHRASE_FILE=str(self.folder / "passphrase"),
             GELAP_EVM_KEY_FILE=str(self.folder / "evm"),
@@ -126,6 +128,7 @@ class Person:
     def start(self, *arguments: str) -> "subprocess.Popen[str]":
         """A `gelap wallet` command, running; the library's wallet is closed first."""
         self.close()
+        self.caught_up()
         return subprocess.Popen(
             gelap("wallet", *arguments, "--json"),
             env=self.settings,

@@ -14,6 +14,7 @@ WEIGHTS = {
     "send to oneself": 6,
     "withdraw": 15,
     "consolidate": 8,
+    "insert": 1,
     "sync": 6,
     "address": 3,
     "too much": 6,

@@ -34,6 +34,7 @@ class Service:
         log = self.folder / f"{self.name.replace(' ', '-')}-{len(self.logs) + 1}.log"
         self.child = start_command(self.name, self.command, self.environment, log)
         self.logs.append(log)
+        self.ready = {}
         if wait:
             self.wait()
 

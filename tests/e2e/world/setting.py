@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -46,7 +47,10 @@ WAIT_SECONDS = 90.0
 
 @dataclass
 class World:
-    """`node` is the chain's own endpoint, `endpoint` the one that can die; `direct` reads the pool at `node`."""
+    """`node` is the chain's own endpoint, `endpoint` the one that can die; `direct` reads the pool at `node`.
+
+    `treasury` is the wallet that the relayer takes private fees into.
+    """
 
     folder: Path
     node: str
@@ -55,6 +59,7 @@ class World:
     tokens: list[Token]
     endpoint: Endpoint
     people: list[Person]
+    treasury: Person
     relayer_account: LocalAccount
     services: dict[str, Service]
     where: Deployment
@@ -62,9 +67,6 @@ class World:
     database: str
     model: Model = field(default_factory=Model)
     log: list[str] = field(default_factory=list)
-    submissions: dict[str, tuple[int, ...]] = field(default_factory=dict)
-    """What the relayer was given: the commitments of each payment by the relayer's id."""
-
     # The chain
 
     def request(self, method: str, *parameters: Any) -> Any:
@@ -116,16 +118,26 @@ class World:
                 assert time.monotonic() < deadline, "the sequencers do not insert what waits"
                 time.sleep(0.03)
 
+    @property
+    def everybody(self) -> list[Person]:
+        """Everyone who owns notes."""
+        return [*self.people, self.treasury]
+
     # The processes
 
     def relayer(self) -> RelayerClient:
         return RelayerClient(self.relayer_url)
 
+    def given_to_relayer(self) -> dict[str, str]:
+        """The relayer's own id of each payment that it sent, by the hash of every transaction it sent it in."""
+        sent = (line for line in self.services["relayer"].events() if line["event"] in ("sent", "replaced"))
+        return {line["transaction"]: line["id"] for line in sent}
+
     @property
     def indexer_url(self) -> str | None:
-        """None while it does not run."""
+        """None while it does not serve."""
         service = self.services["indexer"]
-        return None if service.child is None else f"http://127.0.0.1:{service.ready['port']}"
+        return f"http://127.0.0.1:{service.ready['port']}" if service.child and service.ready else None
 
     def indexer(self, path: str, **query: str) -> Any:
         assert self.indexer_url is not None
@@ -167,7 +179,7 @@ class World:
 @contextlib.contextmanager
 def world(folder: Path) -> Iterator[World]:
     with contextlib.ExitStack() as stack:
-        manifest = ensure_keys(Settings().keys, registry.names())
+        manifest = _keys()
         redis_url = stack.enter_context(private_redis())
         logs = folder / "logs"
         logs.mkdir()
@@ -190,6 +202,7 @@ def world(folder: Path) -> Iterator[World]:
         ]
         # Carol turns to another endpoint when the first one is dead.
         people[2].endpoint, people[2].others = endpoint, (node,)
+        treasury = Person("treasury", folder / "treasury", new_mnemonic(), relayer, Endpoint(node), where)
         port = _free_port()
         made = World(
             folder=folder,
@@ -199,6 +212,7 @@ def world(folder: Path) -> Iterator[World]:
             tokens=tokens,
             endpoint=endpoint,
             people=people,
+            treasury=treasury,
             relayer_account=relayer,
             services=services,
             where=where,
@@ -218,7 +232,7 @@ def world(folder: Path) -> Iterator[World]:
         try:
             yield made
         finally:
-            for person in people:
+            for person in made.everybody:
                 person.close()
         stop_all(list(services.values()))
 
@@ -296,6 +310,8 @@ def _relayer(made: World, account: LocalAccount, port: int, logs: Path) -> Servi
         GELAP_RELAYER_PRICES=str(prices),
         GELAP_RELAYER_JOURNAL=str(made.folder / "relayer.db"),
         GELAP_RELAYER_ADDRESS=f"127.0.0.1:{port}",
+        GELAP_RELAYER_RATE="0",
+        GELAP_RELAYER_VIEWING_KEY_FILE=str(made.treasury.folder / "viewing-key"),
         GELAP_EVM_KEY_FILE=_key_file(made, "relayer", account),
     )
     # Long enough for a block, and no longer: blocks are replaced here more often than elsewhere.
@@ -328,14 +344,31 @@ def _key_file(made: World, name: str, account: LocalAccount) -> str:
 def _start(made: World) -> None:
     """Start what is not running, all at once, and give everybody a wallet."""
     imports = []
-    for person in made.people:
+    for person in made.everybody:
         person.prepare_commands()
         imports.append(person.start("import", "--mnemonic-file", str(person.folder / "words")))
-    for service in made.services.values():
-        if service.child is None:
+    waiting = [service for service in made.services.values() if service.child is None]
+    for service in waiting:
+        if service.name != "relayer":
             service.start(wait=False)
     for process in imports:
         out, errors = process.communicate(timeout=120)
         assert process.returncode == 0, out + errors
+    made.treasury.command("export-viewing-key", "--out", str(made.treasury.folder / "viewing-key"))
+    made.services["relayer"].start(wait=False)
+    synced = [person.start("sync", *person.here) for person in made.everybody]
+    for process in synced:
+        out, errors = process.communicate(timeout=120)
+        assert process.returncode == 0, out + errors
     for service in made.services.values():
         service.wait()
+
+
+def _keys() -> Manifest:
+    """Development keys of all circuits, in a folder of their own: `gelap demo` serves whatever is in the usual one."""
+    settings = Settings()
+    basic = ensure_keys(settings.keys, registry.BASIC)
+    folder = settings.cache_dir / "keys-of-all-circuits"
+    if not (folder / "manifest.json").exists():
+        shutil.copytree(basic.directory, folder, dirs_exist_ok=True)
+    return ensure_keys(folder, registry.names())
