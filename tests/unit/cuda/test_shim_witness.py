@@ -18,7 +18,7 @@ from prover.statements import registry
 from prover.witness import cpu
 from prover.witness.cuda import LONG_ROW, DeviceWitness, proofs_of_a_block
 from prover.witness.schedule_cuda import BIT, INVERSE, LINEAR, PRODUCT, Schedule, longest_chain, make_schedule
-from tests.unit.circuit.sample_statements import dummy, honest_insertion, honest_spend
+from tests.unit.circuit.sample_statements import dummy, honest_insertion, honest_spend, honest_spend_of
 from tests.unit.cuda.law_support import ARITHMETIC, law_device
 
 DEVICE = ShimDevice()
@@ -78,6 +78,9 @@ def test_a_program_computes_what_the_cpu_computes_from_any_inputs(name, batch):
     [
         ("spend_2x2", [honest_spend(), honest_spend(second=dummy()), honest_spend(public_amount=0)]),
         ("insert_64", [honest_insertion().inputs()]),
+        pytest.param(
+            "spend_8x2", [honest_spend_of(8, 2), honest_spend_of(8, 2, real=3)], marks=pytest.mark.slow, id="spend_8x2"
+        ),
     ],
 )
 def test_honest_statements_have_the_witnesses_of_the_cpu(name, statements):
