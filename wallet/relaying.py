@@ -47,7 +47,9 @@ def checked_quote(signed: SignedQuote, pool: Pool, token: str, kinds: tuple[Kind
     if quote.kind not in kinds or (quote.kind == "transact-note") != bool(quote.payee):
         raise RelayerError(f"the quote is for {quote.kind}, not for {' or '.join(kinds)}: ask for a new one", "lying")
     signed.require_valid(now)
-    if not 0 < quote.fee <= most:
+    if quote.fee == 0:
+        raise RelayerError("the quote names no fee, and no payment can be bound to its relayer then", "lying")
+    if quote.fee > most:
         raise RequestError(
             f"the relayer asks for a fee of {quote.fee}, and at most {most} was to be paid: ask another one, or allow "
             "more with max_fee"

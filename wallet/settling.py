@@ -18,6 +18,8 @@ from wallet.store import Store
 if TYPE_CHECKING:
     from chain.relayer.client import RelayerClient
 
+DEEPEST_REORG = 64
+
 
 @dataclass(frozen=True)
 class Settled:
@@ -83,7 +85,9 @@ class Settlement:
                     self._store.keep_payment(payment.proved(call, handover))
         if via is None or quote is None:
             return self._send(call)
-        return hand_over(call, quote, via, self._pool, self._next_block())
+        # It is new, so no block before these can show it, not even after a reorganisation.
+        first_block = max(self._next_block(), self._pool.block_number() - DEEPEST_REORG)
+        return hand_over(call, quote, via, self._pool, first_block)
 
     def resume(self, via: "RelayerClient | None" = None) -> list[Resumed]:
         """Send every proved payment again; a payment can settle only once.

@@ -1,6 +1,7 @@
 """A wallet that pays through relayers on anvil: what it checks, what it believes, and what a failing relayer leaves."""
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from chain.token import Token
 from tests.service.chain.relayed_wallets import OPERATOR, Direct, ProverOfAll, pool_of_all
 from tests.service.chain.relaying import RECEIVER, make_relayer, served
 from wallet import relaying
-from wallet.errors import ConsolidationError, RequestError
+from wallet.errors import ConsolidationError, InsufficientFundsError, NotSpendableYetError, RequestError
 from wallet.notes import Balance
 from wallet.wallet import Wallet
 
@@ -309,6 +310,102 @@ def test_a_relayer_that_fails_says_so_and_the_notes_come_back_after_the_deadline
     pass_time(20 * 60 + 1)
     alice.sync()
     assert (alice.balance(token.address), alice.payments()) == (Balance(400), [])
+
+
+class Mischief:
+    """Ways in which a relayer can fail: what becomes of `via` before the payment comes, and whether it sends it."""
+
+    @staticmethod
+    def refuses(via: Direct) -> None:
+        def refuse(*_: object) -> SubmissionModel:
+            raise RelayerError("too many payments are under way", "busy")
+
+        via.submit = refuse  # type: ignore[method-assign]
+
+    @staticmethod
+    def is_gone(via: Direct) -> None:
+        via.submit = unreachable  # type: ignore[method-assign]
+
+    @staticmethod
+    def takes_it_and_is_gone(via: Direct) -> None:
+        answer = SubmissionModel(id="0" * 64, state="pending", transaction="0x" + "ab" * 32)
+        via.submit = lambda *_: answer  # type: ignore[method-assign,assignment]
+        via.status = unreachable  # type: ignore[method-assign]
+
+    @staticmethod
+    def sends_it_and_says_that_it_refused(via: Direct) -> None:
+        honest = via.submit
+
+        def lie(signed: SignedQuote, spend: Spend) -> SubmissionModel:
+            honest(signed, spend)
+            raise RelayerError("too many payments are under way", "busy")
+
+        via.submit = lie  # type: ignore[method-assign]
+
+    @staticmethod
+    def sends_it_and_says_that_it_failed(via: Direct) -> None:
+        honest = via.submit
+
+        def lie(signed: SignedQuote, spend: Spend) -> SubmissionModel:
+            return honest(signed, spend).model_copy(update={"state": "failed", "detail": "no gas"})
+
+        via.submit = lie  # type: ignore[method-assign]
+        via.status = lambda name: via.submit(*via.handed[-1])  # type: ignore[method-assign]
+
+    @staticmethod
+    def sends_another_transaction(via: Direct) -> None:
+        answer = SubmissionModel(id="0" * 64, state="settled", transaction="0x" + "cd" * 32)
+        via.submit = via.status = lambda *_: answer  # type: ignore[method-assign,assignment]
+
+
+MISCHIEF = [name for name in vars(Mischief) if not name.startswith("_")]
+
+
+@pytest.mark.parametrize("name", MISCHIEF)
+def test_whatever_a_relayer_does_a_payment_settles_once_or_not_at_all(
+    name: str,
+    alice: Wallet,
+    via: Direct,
+    token: Token,
+    open_wallet: Callable[..., Wallet],
+    evm_accounts: list[LocalAccount],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(relaying, "SETTLE_SECONDS", 0.3)
+    getattr(Mischief, name)(via)
+    bob = open_wallet(1)
+    with suppress(RelayerError, NotMinedError):
+        alice.send(bob.new_address(), token.address, 150, via=via)  # type: ignore[arg-type]
+    alice.sync()
+    with pytest.raises((NotSpendableYetError, InsufficientFundsError)):
+        alice.send(bob.new_address(), token.address, 150)  # nothing of it can be spent a second time
+    with_account(alice, evm_accounts[0])
+    for _ in range(2):
+        alice.resume()
+        alice.sync()
+    bob.sync()
+    (entry,) = [entry for entry in alice.history() if entry.kind == "sent"]
+    assert (bob.balance(token.address).total, alice.payments()) == (150, [])
+    assert alice.balance(token.address).total == 400 - 150 - entry.fee
+    assert token.balance_of(via.relayer.address) == entry.fee > 0
+
+
+def test_a_wallet_that_is_stopped_while_it_waits_finds_its_payment_afterwards(
+    alice: Wallet, via: Direct, token: Token, open_wallet: Callable[..., Wallet], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(_: float) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(relaying.time, "sleep", stop)
+    monkeypatch.setattr(relaying, "settlement_of", lambda *_: None)
+    with pytest.raises(KeyboardInterrupt):
+        alice.send(alice.new_address(), token.address, 150, via=via)  # type: ignore[arg-type]
+    alice.close()
+    again = open_wallet(0)
+    assert [payment.stage for payment in again.payments()] == ["proved"]
+    again.sync()
+    assert again.payments() == []
+    assert ("sent", 150) in [(entry.kind, entry.amount) for entry in again.history()]
 
 
 def test_the_node_is_not_asked_about_a_payment_that_a_relayer_sends(
