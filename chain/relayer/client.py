@@ -19,7 +19,7 @@ from urllib3.exceptions import HTTPError
 from chain.errors import RelayerError
 from chain.http import TooLongError, host_of, open_session, parse_json, read_body
 from chain.pool import Pool, Spend
-from chain.relayer.quote import Kind, SignedQuote
+from chain.relayer.quote import Kind, SignedQuote, two_digits
 from chain.relayer.wire import QuoteModel, SpendModel, SubmissionModel, SubmitModel, TermsModel, parse
 
 _MOST_BYTES = 64 << 10
@@ -58,7 +58,7 @@ class RelayerClient:
         return self._ask(TermsModel, "GET", "/v1/terms")
 
     def quote(self, pool: Pool, token: str, kind: Kind) -> SignedQuote:
-        """A quote for this pool and token, signed by the relayer it names and not over."""
+        """A quote for this pool and token, signed by the relayer it names, not over, and of two digits."""
         signed = self._ask(QuoteModel, "GET", "/v1/quote", params={"token": token, "kind": kind}).signed()
         quote = signed.quote
         if (quote.chain_id, quote.pool, quote.token.lower(), quote.kind) != (
@@ -70,6 +70,9 @@ class RelayerClient:
             raise RelayerError("the relayer quotes for another pool, token or chain", "lying")
         if (quote.payee != "") != (kind == "transact-note"):
             raise RelayerError("the relayer's quote does not say where its fee goes", "lying")
+        if quote.fee != two_digits(quote.fee):
+            # Found on the chain, a fee that nobody else was quoted tells whose payment it is.
+            raise RelayerError("the relayer's fee is no amount of two digits: it could mark the payment", "lying")
         signed.require_valid(pool.now())
         return signed
 

@@ -10,7 +10,7 @@ from eth_utils import is_address, to_checksum_address
 
 from chain.errors import ChainError, RelayerError
 from chain.relayer import metrics
-from chain.relayer.quote import Kind
+from chain.relayer.quote import Kind, two_digits
 
 # Gas of a spend with a fee, of contracts/test/fixtures/gas.json, rounded up.
 GAS: dict[Kind, int] = {"transact": 425_000, "withdraw": 455_000, "consolidate": 612_000, "transact-note": 420_000}
@@ -92,12 +92,6 @@ class Prices:
                 f"{self._path} must hold a JSON object of token addresses and what one ether costs in each one's "
                 f"smallest unit, as text: {error}"
             ) from None
-
-
-def two_digits(amount: int) -> int:
-    """Rounded up to two significant digits, at least 1: fees that many payments share single nobody out."""
-    scale = 10 ** max(0, len(str(amount)) - 2)
-    return max(1, -(-amount // scale) * scale)
 
 
 def _checked(content: object) -> dict[str, int]:

@@ -34,6 +34,12 @@ QUOTE_TYPES = {
 }
 
 
+def two_digits(fee: int) -> int:
+    """Rounded up to two significant digits, at least 1: fees that many payments share single nobody out."""
+    scale = 10 ** max(0, len(str(fee)) - 2)
+    return max(1, -(-fee // scale) * scale)
+
+
 @dataclass(frozen=True)
 class Quote:
     """`fee` of `token` (smallest unit), paid to `relayer`, settles one payment of this kind until `expiry` (seconds

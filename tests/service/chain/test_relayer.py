@@ -256,6 +256,11 @@ def test_a_client_does_not_believe_a_relayer_that_lies(pool, token, relayer, mon
         monkeypatch.setattr(relayer, "quote", lambda token, kind: forged)
         with pytest.raises(RelayerError, match="not signed"):
             client.quote(pool, token.address, "withdraw")
+        marked = replace(honest(token.address, "withdraw").quote, fee=1_234).signed(relayer._account)
+        monkeypatch.setattr(relayer, "quote", lambda token, kind: marked)
+        with pytest.raises(RelayerError, match="could mark") as error:
+            client.quote(pool, token.address, "withdraw")
+        assert error.value.code == "lying"
     with pytest.raises(RelayerError, match="does not answer"):
         client.terms()
 

@@ -6,7 +6,8 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chain.relayer.prices import GAS, WEI, Margin, Prices, two_digits
+from chain.relayer.prices import GAS, WEI, Margin, Prices
+from chain.relayer.quote import two_digits
 
 TOKEN = "0x00000000000000000000000000000000000000AC"
 
