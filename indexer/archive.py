@@ -25,7 +25,7 @@ from chain.stream.records import BlockId
 from indexer.chains import preset_of
 from indexer.errors import ArchiveError
 from indexer.reader import Reader
-from indexer.store import JOURNAL_DEPTH, Store
+from indexer.store import Store
 from indexer.verify import page_of
 
 _NAME = re.compile(r"(\d+)-([0-9a-f]{40})-(\d+)-(\d+)\.events\.gz")
@@ -53,16 +53,19 @@ def files_in(folder: Path) -> list[ArchiveFile]:
 
 
 def archive(
-    engine: Engine, chain_id: int, folder: Path, range_blocks: int | None = None, depth: int = JOURNAL_DEPTH
+    engine: Engine, chain_id: int, folder: Path, range_blocks: int | None = None, depth: int | None = None
 ) -> list[ArchiveFile]:
     """Write the files that the folder lacks, one a range of `range_blocks` blocks; returns the new ones.
 
     Ranges are those of the partitions, None for the preset's width. Blocks less than `depth` below the tip are left
-    out. Raises StoreError, and ArchiveError when the folder cannot be written or its files leave blocks out.
+    out, None for those that a reorganisation may still replace. Raises StoreError, and ArchiveError when the folder
+    cannot be written or its files leave blocks out.
     """
     reader = Reader(engine, chain_id)
     summary = reader.summary()
-    width = range_blocks or preset_of(chain_id).range_blocks
+    preset = preset_of(chain_id)
+    width = range_blocks or preset.range_blocks
+    depth = preset.journal_depth if depth is None else depth
     there = [each for each in files_in(folder) if (each.chain_id, each.pool) == (chain_id, summary.address)]
     _require_unbroken(there, summary.first_block)
     if summary.tip is None:

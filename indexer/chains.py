@@ -20,6 +20,8 @@ from dataclasses import dataclass
 class Preset:
     """`block_seconds` is the usual time between two blocks; the rest counts blocks.
 
+    `journal_depth` is how far below the tip a reorganisation is still followed: a day at least, since a rollup's
+    sequencer may take that long to write its blocks to Ethereum (docs.arbitrum.io, `delaySeconds` 86,400).
     `range_blocks` is the width of a partition of the big tables in PostgreSQL: about a quarter of a year.
     """
 
@@ -29,17 +31,18 @@ class Preset:
     confirmations: int
     first_window: int
     max_window: int
+    journal_depth: int
     range_blocks: int
 
 
 PRESETS = {
     preset.name: preset
     for preset in (
-        Preset("ethereum", 1, 12.0, 3, 1_000, 10_000, 500_000),
-        Preset("optimism", 10, 2.0, 6, 2_000, 10_000, 4_000_000),
-        Preset("base", 8453, 2.0, 6, 2_000, 10_000, 4_000_000),
-        Preset("arbitrum", 42161, 0.25, 48, 5_000, 10_000, 30_000_000),
-        Preset("local", 31337, 1.0, 0, 1_000, 10_000, 1_000_000),
+        Preset("ethereum", 1, 12.0, 3, 1_000, 10_000, 10_000, 500_000),
+        Preset("optimism", 10, 2.0, 6, 2_000, 10_000, 43_200, 4_000_000),
+        Preset("base", 8453, 2.0, 6, 2_000, 10_000, 43_200, 4_000_000),
+        Preset("arbitrum", 42161, 0.25, 48, 5_000, 10_000, 345_600, 30_000_000),
+        Preset("local", 31337, 1.0, 0, 1_000, 10_000, 10_000, 1_000_000),
     )
 }
 
@@ -49,4 +52,4 @@ _BY_ID = {preset.chain_id: preset for preset in PRESETS.values()}
 def preset_of(chain_id: int) -> Preset:
     """The preset with this chain id; for any other chain, one of its own with careful values."""
     found = _BY_ID.get(chain_id)
-    return found or Preset(f"chain-{chain_id}", chain_id, 12.0, 3, 1_000, 10_000, 1_000_000)
+    return found or Preset(f"chain-{chain_id}", chain_id, 12.0, 3, 1_000, 10_000, 10_000, 1_000_000)

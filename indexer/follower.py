@@ -22,7 +22,7 @@ from indexer.health import Health, Phase
 from indexer.pages import read_pages
 from indexer.rpc import Endpoint, Endpoints
 from indexer.state import Changes, PoolHistory
-from indexer.store import JOURNAL_DEPTH, Store
+from indexer.store import Store
 from protocol.merkle import CAPACITY
 
 # A block replaced while it is read looks like a false event; what stays wrong so often is not that.
@@ -164,15 +164,21 @@ class Follower:
                     raise RpcError(f"{endpoint.name} is behind: it knows block {head}, {self._tip.number} is indexed")
                 return block
             # A block that the endpoint does not have yet says nothing about the one that will be there.
-            differs |= theirs is not None
-            if block.number < self._tip.number - JOURNAL_DEPTH:
-                raise MismatchError(
-                    f"{endpoint.name} has none of the last {JOURNAL_DEPTH} blocks that were indexed: it serves another "
-                    "chain with the same id, or the chain began anew, which needs a new database"
-                )
+            if theirs is not None and not differs:
+                differs = True
+                self._require_same_past(endpoint, self._tip.number - self._store.journal_depth)
         if not differs:
             raise RpcError(f"{endpoint.name} is behind: it knows block {head}, {self._tip.number} is indexed")
         return None
+
+    def _require_same_past(self, endpoint: Endpoint, number: int) -> None:
+        """Raises MismatchError when the endpoint has another block than the newest journaled one below `number`."""
+        oldest = next(self._store.journal(number - 1), None)
+        if oldest is not None and endpoint.block_hash(oldest.number) != oldest.hash:
+            raise MismatchError(
+                f"{endpoint.name} has none of the last {self._store.journal_depth} blocks that were indexed: it serves "
+                "another chain with the same id, or the chain began anew, which needs a new database"
+            )
 
     def _read_on(self, endpoint: Endpoint, target: int) -> None:
         first = self._store.first_block if self._tip is None else self._tip.number + 1

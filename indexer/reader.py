@@ -10,10 +10,10 @@ from sqlalchemy import Connection, Engine, Row, Table, select
 from chain.stream.format import Frame
 from chain.stream.records import BlockId, Event, Inserted, Nullified, Queued, Withdrawn
 from indexer import schema
+from indexer.chains import preset_of
 from indexer.database import database_errors
 from indexer.errors import StoreError
 from indexer.state import Counters
-from indexer.store import JOURNAL_DEPTH
 from indexer.tree import UpperTree, lower_path, nodes_of
 from protocol.merkle import BATCH
 
@@ -183,7 +183,7 @@ class Reader:
         if block_hash is not None:
             known = found is not None and found.number == number
             # Blocks without events are forgotten so far below the tip, where nothing is replaced any more.
-            forgotten = not known and number < tip.number - JOURNAL_DEPTH
+            forgotten = not known and number < tip.number - preset_of(self.chain_id).journal_depth
             if not forgotten and not (known and found is not None and bytes(found.hash) == block_hash):
                 raise UnknownBlockError(f"block {number} with this hash is not in the chain that is indexed")
         return Counters() if found is None else _counters(found)

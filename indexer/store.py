@@ -28,8 +28,6 @@ from indexer.errors import SettingsError, StoreError, WriterError
 from indexer.partitions import Partitions
 from indexer.state import Changes, Counters, PoolHistory
 
-# Blocks without events are kept so far below the tip: no reorganisation that is followed goes deeper.
-JOURNAL_DEPTH = 10_000
 SPENT_TWICE = "a note was spent twice, says the endpoint: it sends false events"
 
 
@@ -43,8 +41,11 @@ class Store:
 
         `range_blocks` is the width of new partitions in PostgreSQL; None for that of the chain's preset.
         """
+        preset = preset_of(chain_id)
         self._engine = engine
         self.chain_id = chain_id
+        # Blocks without events are kept so far below the tip: no reorganisation that is followed goes deeper.
+        self.journal_depth = preset.journal_depth
         pools = schema.POOLS
         with database_errors(), engine.begin() as connection:
             # Two indexers may begin on one database at once.
@@ -60,7 +61,7 @@ class Store:
                 "correct GELAP_POOL, or name another database in GELAP_DATABASE_URL"
             )
         self.first_block = int(found.first_block)
-        width = range_blocks or preset_of(chain_id).range_blocks
+        width = range_blocks or preset.range_blocks
         self._partitions = Partitions(engine, chain_id, self.first_block, width)
 
     def tip(self) -> BlockId | None:
@@ -150,7 +151,8 @@ class Store:
                     self._cut(connection, onto, changes[0].before)
                 for each in changes:
                     self._append(connection, each)
-                self._prune(connection, newest.number)
+                if tip is not None:
+                    self._prune(connection, tip.number, newest.number)
         except StoreError as error:
             if isinstance(error.__cause__, IntegrityError | psycopg.IntegrityError):
                 raise MismatchError(SPENT_TWICE) from error
@@ -208,13 +210,14 @@ class Store:
         if connection.execute(spent.limit(1)).first() is not None:
             raise MismatchError(SPENT_TWICE)
 
-    def _prune(self, connection: Connection, tip_number: int) -> None:
+    def _prune(self, connection: Connection, old_tip: int, new_tip: int) -> None:
+        """Forget the blocks without events that became too old to be replaced when the tip moved."""
         table = schema.JOURNAL
         connection.execute(
             delete(table).where(
                 table.c.chain_id == self.chain_id,
-                table.c.number < tip_number - JOURNAL_DEPTH,
-                table.c.number >= tip_number - 2 * JOURNAL_DEPTH,
+                table.c.number >= old_tip - self.journal_depth,
+                table.c.number < new_tip - self.journal_depth,
                 table.c.has_events.is_(False),
             )
         )

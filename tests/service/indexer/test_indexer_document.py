@@ -131,9 +131,18 @@ def test_the_configuration_file_is_one(tmp_path: Path) -> None:
 
 
 def test_the_table_of_chains_is_that_of_the_program() -> None:
-    row = re.compile(r"^\| `(\w+)` \| (\d+) \|.*\| (\d+) \| ([\d,]+), ([\d,]+) \| ([\d,]+) \|$", re.MULTILINE)
+    row = re.compile(
+        r"^\| `(\w+)` \| (\d+) \|.*\| (\d+) \| ([\d,]+), ([\d,]+) \| ([\d,]+) \| ([\d,]+) \|$", re.MULTILINE
+    )
     numbers = {name: [int(each.replace(",", "")) for each in values] for name, *values in row.findall(DOCUMENT)}
     assert numbers == {
-        name: [preset.chain_id, preset.confirmations, preset.first_window, preset.max_window, preset.range_blocks]
+        name: [
+            preset.chain_id,
+            preset.confirmations,
+            preset.first_window,
+            preset.max_window,
+            preset.journal_depth,
+            preset.range_blocks,
+        ]
         for name, preset in PRESETS.items()
     }

@@ -283,18 +283,53 @@ def test_a_true_endpoint_is_believed_beside_a_false_one(chain: SyntheticChain, f
     assert_indexed(database, chain)
 
 
-def test_a_chain_whose_old_blocks_differ_is_refused(
-    chain: SyntheticChain, follow: Follow, monkeypatch: pytest.MonkeyPatch
+def shallow(database: str, chain: SyntheticChain, depth: int) -> tuple[Follower, InProcess]:
+    """A follower that follows no reorganisation deeper than `depth`."""
+    store, endpoint = Store(write_engine(database), 31337, POOL, 0), InProcess(chain)
+    store.journal_depth = depth
+    return Follower(store, Endpoints([endpoint], 31337), POOL, Pace(0)), endpoint
+
+
+def test_a_chain_whose_old_blocks_differ_is_refused_without_asking_for_all_of_them(
+    chain: SyntheticChain, follow: Follow, database: str
 ) -> None:
-    monkeypatch.setattr("indexer.follower.JOURNAL_DEPTH", 2)
-    for _ in range(4):
+    for _ in range(30):
         chain.add([DEPOSIT])
     follow(InProcess(chain)).round()
     anew = SyntheticChain(salt="anew")
-    for _ in range(5):
+    for _ in range(31):
         anew.add([DEPOSIT])
+    follower, endpoint = shallow(database, anew, 20)
     with pytest.raises(MismatchError, match="needs a new database"):
-        follow(InProcess(anew)).round()
+        follower.round()
+    assert endpoint.asked.count("eth_getBlockByNumber") == 2
+    assert_indexed(database, chain)
+
+
+def test_a_reorganisation_as_deep_as_the_journal_is_followed(
+    chain: SyntheticChain, follow: Follow, database: str
+) -> None:
+    for _ in range(30):
+        chain.add([DEPOSIT])
+    follow(InProcess(chain)).round()
+    chain.cut(9)
+    for _ in range(25):
+        chain.add([PAYMENT])
+    shallow(database, chain, 20)[0].round()
+    assert_indexed(database, chain)
+
+
+def test_blocks_without_events_are_forgotten_once_they_are_too_old_to_be_replaced(
+    chain: SyntheticChain, database: str
+) -> None:
+    follower, _ = shallow(database, chain, 6)
+    for number in range(30):
+        chain.add([DEPOSIT] if number % 10 == 0 else [])
+        follower.round()
+    with write_engine(database).connect() as connection:
+        kept = connection.scalars(select(schema.JOURNAL.c.number).order_by(schema.JOURNAL.c.number)).all()
+    assert kept == [1, 11, 21, *range(24, 31)]
+    assert_indexed(database, chain)
 
 
 def test_an_address_without_a_contract_is_refused(chain: SyntheticChain, database: str) -> None:
