@@ -34,7 +34,8 @@ class RemoteProver:
 
     What the cluster learns of a spend: the notes it consumes and makes (token, amounts, owners, blindings), their place
     in the tree, their nullifying keys, the public key A and a signature for exactly this spend. With that it can tell
-    when these notes are spent, link them to each other and to A, and settle the payment itself until its deadline.
+    when these notes are spent, and link them to each other and to A. It does not get the memos, which the statement
+    binds by their hash, so that it cannot settle the payment before its owner has sent it to somebody.
     What it does not get: the spending key, so it can neither change the payment nor make another one; the nullifying
     root and the viewing key, so it recognises no other spend and opens no other memo of the account. Inputs travel
     sealed to the cluster's key: pin its fingerprint in the client, or the gateway could read them too.

@@ -366,8 +366,9 @@ class Wallet:
     def abandon(self, spend: PreparedSpend) -> None:
         """Free the notes of a prepared spend that is not to be submitted.
 
-        Whoever proved it can still settle it until its deadline. Paying the same again takes the same notes, so that
-        only one of the two can settle, unless other notes arrived meanwhile: then wait for the deadline first.
+        Whoever was handed it with its proof, a relayer or a node, can still settle it until its deadline. Paying the
+        same again takes the same notes, so that only one of the two can settle, unless other notes arrived meanwhile:
+        then wait for the deadline first.
         """
         self._settlement.abandon(spend)
 

@@ -8,7 +8,7 @@ can prove at all is the subject of tests/unit/adversaries/test_prover_knowledge.
 import json
 import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,10 @@ from chain.deploy import SpendKey, deploy_pool, deploy_verifier
 from chain.errors import RevertedError
 from chain.pool import Pool
 from chain.token import Token
+from protocol.address import Address
 from protocol.field import R
+from protocol.memo import encrypt
+from protocol.note import Note
 from wallet.errors import ProvingError, WalletError
 from wallet.wallet import Balance, Wallet
 
@@ -168,15 +171,37 @@ def test_an_old_proof_settles_no_new_payment(
     assert rich.balance(token.address) == Balance(140)
 
 
-def test_a_prover_that_settles_the_payment_itself_pays_for_it_and_changes_nothing(
+def test_a_prover_that_has_no_memos_can_settle_nothing(
     rich: Wallet, prover: Prover, token: Token, evm_accounts: list[LocalAccount]
 ) -> None:
-    """Attack row 22: a signed job is a bearer transaction. The wallet is refused, and sees its own payment settled."""
-    thief = Pool(rich.pool.w3, rich.pool.address, evm_accounts[2])
+    """Attack row 22: it fails on purpose, keeps the proof, and tries with memos of its own when the wallet gave up.
+
+    With the true memos the same call goes through: they are all that it lacks.
+    """
+    hostile = Pool(rich.pool.w3, rich.pool.address, evm_accounts[2])
+    spend = rich.prepare_withdraw(RECEIVER, token.address, 20)
+    inputs = spend.inputs
+    assert not any("memo" in name.lower() for name in inputs)
+    # Of an output it knows token, amount, owner and blinding, not for which key its memo is, nor with which one made.
+    outputs = zip(inputs["outAmount"], inputs["outOwner"], inputs["outBlinding"], strict=True)  # type: ignore[call-overload]
+    notes = [Note(inputs["token"], *output) for output in outputs]  # type: ignore[arg-type]
+    own = [encrypt(note, Address(note.owner, rich.keys.viewing_public)) for note in notes]
+    kept = spend.call(prover.spend.proof(spend.public_inputs))
+    for memos in (own, [bytes(224)] * 2, kept.memos[::-1]):
+        with pytest.raises(RevertedError, match="InvalidProof"):
+            hostile.withdraw(replace(kept, memos=memos))
+    hostile.withdraw(kept)
+
+
+def test_whoever_was_handed_a_payment_can_settle_it_and_changes_nothing(
+    rich: Wallet, prover: Prover, token: Token, evm_accounts: list[LocalAccount]
+) -> None:
+    """Attack row 24: with its memos a payment is a bearer's. The wallet is refused, and sees the payment settled."""
+    bearer = Pool(rich.pool.w3, rich.pool.address, evm_accounts[2])
     held = token.balance_of(RECEIVER)
     spend = rich.prepare_withdraw(RECEIVER, token.address, 20)
     proof = rich.prove(spend)
-    thief.withdraw(spend.call(proof.proof))
+    bearer.withdraw(spend.call(proof.proof))
     with pytest.raises(RevertedError, match="NullifierAlreadyUsed"):
         rich.submit(spend, proof)
     rich.sync()

@@ -149,6 +149,23 @@ def test_a_relayer_that_sends_nothing_does_not_hold_the_payment(
     assert rich.payments() == []
 
 
+@pytest.mark.slow
+def test_a_relayer_that_settles_what_it_refused_changes_nothing(
+    rich: Wallet, hostile: Hostile, client: RelayerClient, token: Token
+) -> None:
+    """It has the payment with its proof and its memos: until the deadline it is a bearer's, and still its owner's."""
+    hostile.state = "failed"
+    held = token.balance_of(RECEIVER)
+    call = handed_over(rich, client, token)
+    assert client.wait("ab" * 32).state == "failed"
+    hostile.pool.withdraw(hostile.kept[-1])
+    assert token.balance_of(RECEIVER) - held == 20
+    with pytest.raises(RevertedError, match="NullifierAlreadyUsed"):
+        rich.pool.withdraw(call)
+    rich.sync()
+    assert rich.payments() == []
+
+
 def test_a_relayer_that_says_settled_has_settled_nothing(
     rich: Wallet, hostile: Hostile, client: RelayerClient, token: Token
 ) -> None:
