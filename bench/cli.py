@@ -275,7 +275,8 @@ def serve(
 
 @app.command()
 def index(
-    commitments: Annotated[int, typer.Option(min=2_000, max=10_000_000, help="On the chain that is read.")] = 50_000,
+    commitments: Annotated[int, typer.Option(min=2_000, max=10_000_000, help="On each chain that is read.")] = 50_000,
+    chains: Annotated[int, typer.Option(min=1, max=16, help="How many chains are followed at once.")] = 1,
     requests: Annotated[int, typer.Option(min=10, help="Pages of 1,000 leaves that each client asks for.")] = 300,
     clients: Annotated[
         list[int] | None, typer.Option(min=1, max=64, help="How many ask at once; repeat for more. Default 1 and 4.")
@@ -292,11 +293,17 @@ def index(
     if database not in ("postgresql", "sqlite"):
         fail("--database is postgresql or sqlite", MALFORMED)
     asking = tuple(clients or (1, 4))
-    settings = {"commitments": commitments, "database": database, "requests": requests, "clients": list(asking)}
+    settings = {
+        "commitments": commitments,
+        "chains": chains,
+        "database": database,
+        "requests": requests,
+        "clients": list(asking),
+    }
     with _reporting("index", json_file, None, repeat=repeat, **settings) as report:
         from bench.index.command import Plan, measure
 
-        report.results += measure(Plan(commitments, repeat, requests, database, asking))
+        report.results += measure(Plan(commitments, repeat, requests, database, asking, chains))
 
 
 def _on_each_path(
