@@ -124,7 +124,7 @@ def test_a_node_that_hides_a_spend_offers_a_spent_note_and_the_contract_refuses_
 
 
 def test_a_node_can_make_up_a_payment_that_no_honest_node_shows_and_no_contract_pays(
-    rich: Wallet, node: FalseNode, token: Token, pool: Pool, open_wallet: Callable[..., Wallet]
+    rich: Wallet, node: FalseNode, token: Token, pool: Pool, tmp_path: Path
 ) -> None:
     """A node that lies consistently, events and contract alike, shows a wallet money that is not there: who sells goods
     asks a node of their own, or several. Spending it is refused; nobody's money moves.
@@ -155,7 +155,7 @@ def test_a_node_can_make_up_a_payment_that_no_honest_node_shows_and_no_contract_
 
     node.lies = {"eth_getLogs": one_more, "eth_call": counted}
     seen = Pool(connect(node.url), pool.address, deployed_at=pool.deployed_at)
-    with Wallet(Path(":memory:"), rich.keys, pool=seen) as victim:
+    with Wallet(tmp_path / "victim.db", rich.keys, pool=seen) as victim:
         victim.sync()
         assert victim.balance(token.address) == Balance(160, pending=10**6)
         assert victim.history()[-1].kind == "received"
