@@ -9,7 +9,8 @@ import pytest
 from tests.e2e.world import checks, plan
 from tests.e2e.world.faults import Faults
 from tests.e2e.world.operations import Operations
-from tests.e2e.world.setting import World, world
+from tests.e2e.world.setting import World
+from tests.e2e.world.stage import world
 from wallet import relaying
 
 pytestmark = pytest.mark.slow
@@ -35,7 +36,7 @@ def test_after_random_operations_and_faults_the_sums_agree_everywhere(
 
 def live(made: World, seed: int) -> None:
     operations = Operations(made)
-    faults = Faults(made, operations, random.Random(f"{seed} in faults"))
+    faults = Faults(made, operations.payments, random.Random(f"{seed} in faults"))
     struck = plan.place(seed, OPERATIONS, FAULTS or faults.names)
     for step in plan.draw(seed, OPERATIONS):
         faults.mend(step.number)

@@ -28,6 +28,14 @@ def everything_agrees(world: World) -> None:
         wallet_agrees(world, person.name, person.wallet)
 
 
+def balances_agree(world: World, person: Person) -> None:
+    """A wallet, synchronised, holds what the model says, spendable or not."""
+    person.sync()
+    for token in world.tokens:
+        expected, found = world.model.balance(person.name, token.address), person.wallet.balance(token.address)
+        assert found.total == expected, f"{person.name} has {found} of {token.address}, the model {expected}"
+
+
 def public_sums(world: World) -> None:
     """Balances of token contracts: the pool's, the relayer's fees, what was paid out, what is left to payers."""
     for token in world.tokens:

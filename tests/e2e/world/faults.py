@@ -15,7 +15,7 @@ from chain.errors import RelayerError, RpcError
 from chain.rpc import connect
 from tests.e2e.world import checks
 from tests.e2e.world.model import Entry
-from tests.e2e.world.operations import MOST_FEE, Operations, most
+from tests.e2e.world.payments import MOST_FEE, Payments, most
 from tests.e2e.world.people import Person
 from tests.e2e.world.setting import UNIT, World
 
@@ -26,9 +26,9 @@ Mend = Callable[[], str | None]
 class Faults:
     """`strike` does one by name; `mend` repairs what is due, everything when `number` is None."""
 
-    def __init__(self, world: World, operations: Operations, rng: random.Random) -> None:
+    def __init__(self, world: World, payments: Payments, rng: random.Random) -> None:
         self._world = world
-        self._operations = operations
+        self._payments = payments
         self._rng = rng
         self._due: list[tuple[int, str, Mend]] = []
         self._all: dict[str, Callable[[int], str]] = {
@@ -99,15 +99,15 @@ class Faults:
 
     def _pay_unseen(self, person: Person) -> None:
         """A payment whose block its wallet does not look at; some are sent by the relayer."""
-        token, notes = self._operations.rich_token(person)
+        token, notes = self._payments.rich_token(person)
         if most(notes) <= MOST_FEE:
             return
-        payment = self._operations.withdrawing(person, token, most(notes) - MOST_FEE, self._rng)
+        payment = self._payments.withdrawing(person, token, most(notes) - MOST_FEE, self._rng)
         if self._rng.random() < 0.5:
-            self._operations.relayed(person, payment)
+            self._payments.relayed(person, payment)
         else:
             settled = payment.make()
-            self._operations.book_spend(settled.receipt.tx_hash, payment, settled.spend)
+            self._payments.book_spend(settled.receipt.tx_hash, payment, settled.spend)
 
     def _relayer_sends_again(self) -> int:
         """The relayer notices that blocks it saw a payment in are gone, and sends it again; not one that can only fail.
@@ -133,18 +133,17 @@ class Faults:
         """Have the model follow the chain and every wallet send again what was not settled; then all must agree."""
         world = self._world
         lost = world.model.follow(world.block_of)
-        for effect in lost:
-            for entry in effect.entries:
-                if entry.kind == "received":
-                    (person,) = [each for each in world.people if each.name == entry.person]
-                    person.unused.insert(0, person.issued[int(entry.counterparty)])
+        for entry in [entry for effect in lost for entry in effect.entries if entry.kind == "received"]:
+            # Nobody paid to this address now: give it out again, before too many in a row stay unused.
+            for person in [each for each in world.people if each.name == entry.person]:
+                person.unused.insert(0, person.issued[int(entry.counterparty)])
         back = self._relayer_sends_again()
         sent = 0
         for person in world.people:
             person.sync()
-            sent += self._operations.resume_all(person)
+            sent += self._payments.resume_all(person)
         for person in world.people:
-            self._operations.agree(person)
+            checks.balances_agree(world, person)
         checks.everything_agrees(world)
         return f"{len(lost)} transactions lost, {sent} sent again by wallets, {back} by the relayer"
 
@@ -196,11 +195,11 @@ class Faults:
         world = self._world
         relayer = world.services["relayer"]
         person = self._rng.choice(world.people)
-        token, notes = self._operations.rich_token(person)
+        token, notes = self._payments.rich_token(person)
         if most(notes) <= MOST_FEE:
             relayer.kill()
             return self._later(number, (3, 6), "relayer is back", relayer.start)
-        payment = self._operations.withdrawing(person, token, most(notes) - MOST_FEE, self._rng)
+        payment = self._payments.withdrawing(person, token, most(notes) - MOST_FEE, self._rng)
         with world.relayer() as client:
             quote = client.quote(person.wallet.pool, token, payment.kind)
             spend = payment.prepare(quote=quote, max_fee=MOST_FEE)
@@ -209,15 +208,15 @@ class Faults:
             with pytest.raises(RelayerError) as error:
                 person.wallet.submit(spend, proof, via=client, quote=quote)
         assert error.value.code == "unreachable"
-        self._operations.keep(spend, payment)
+        self._payments.keep(spend, payment)
         if self._rng.random() < 0.5:
-            self._operations.resume(person, spend, payment)
+            self._payments.resume(person, spend, payment)
             return self._later(number, (3, 6), "relayer is back", relayer.start)
 
         def resume() -> str:
             relayer.start()
             with world.relayer() as client:
-                self._operations.resume(person, spend, payment, via=client)
+                self._payments.resume(person, spend, payment, via=client)
             return "and settles what it was to settle"
 
         return self._later(number, (3, 6), "relayer is back", resume)
@@ -260,10 +259,10 @@ class Faults:
         """`gelap wallet withdraw` is killed when it has its proof and sends: `gelap wallet resume` settles it."""
         world = self._world
         for person in self._rng.sample([each for each in world.people if not each.others], 2):
-            token, notes = self._operations.rich_token(person)
+            token, notes = self._payments.rich_token(person)
             if most(notes) >= UNIT:
                 break
-        payment = self._operations.withdrawing(person, token, most(notes), self._rng)
+        payment = self._payments.withdrawing(person, token, most(notes), self._rng)
         with person.endpoint.hold("eth_sendRawTransaction"):
             process = person.start(*payment.command, "--yes")
             try:
@@ -276,5 +275,5 @@ class Faults:
         assert waiting["to"] == payment.command[1]
         (resumed,) = person.command("resume", "--yes")["result"]["payments"]
         assert resumed["problem"] == "", resumed
-        self._operations.book(resumed["transaction"], payment, taken=1)
+        self._payments.book(resumed["transaction"], payment, taken=1)
         return f"{person.name}'s, and resumed"

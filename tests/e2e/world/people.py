@@ -36,7 +36,8 @@ class Deployment:
 
 @dataclass
 class Person:
-    """`endpoint` is the node as this person reaches it, `others` the URLs to turn to when it is dead.
+    """`where` is there once the pool is. `endpoint` is the node as this person reaches it, `others` the URLs to turn to
+    when it is dead.
 
     `indexer` gives the URL of the indexer to read events from, None for the node; `caught_up` waits until that indexer
     has read everything. `issued` are all addresses, `unused` those that nobody paid to yet.
@@ -47,7 +48,7 @@ class Person:
     mnemonic: str
     payer: LocalAccount
     endpoint: Endpoint
-    where: Deployment
+    where: Deployment | None = None
     others: tuple[str, ...] = ()
     indexer: Callable[[], str | None] = lambda: None
     caught_up: Callable[[], None] = lambda: None
@@ -74,6 +75,7 @@ class Person:
             self.close()
         if self._wallet is None:
             where = self.where
+            assert where is not None
             pool = Pool(connect(self.rpc_urls), where.pool, self.payer, where.deployed_at)
             self._client = ProverClient(where.gateway, f"key-of-{self.name}", where.fingerprint)
             self._read_from = indexer
@@ -113,15 +115,18 @@ class Person:
 
     @property
     def settings(self) -> Mapping[str, str]:
-        indexer = self.indexer()
+        settings = {}
+        if (indexer := self.indexer()) is not None:
+            settings["GELAP_INDEXER"] = indexer
+        if self.where is not None:
+            settings["GELAP_PROVER"] = f"grpc://{self.where.gateway}"
+            settings["GELAP_PROVER_FINGERPRINT"] = self.where.fingerprint
         return environment(
-            **({} if indexer is None else {"GELAP_INDEXER": indexer}),
+            **settings,
             GELAP_WALLET=str(self.folder / "wallet"),
             GELAP_PASSPHRASE_FILE=str(self.folder / "passphrase"),
             GELAP_EVM_KEY_FILE=str(self.folder / "evm"),
             GELAP_RPC_URL=self.rpc_urls,
-            GELAP_PROVER=f"grpc://{self.where.gateway}",
-            GELAP_PROVER_FINGERPRINT=self.where.fingerprint,
             GELAP_API_KEY=f"key-of-{self.name}",
         )
 
@@ -154,6 +159,7 @@ class Person:
     @property
     def here(self) -> list[str]:
         """The options that say which pool, needed once for each folder."""
+        assert self.where is not None
         return ["--chain", "local", "--pool", self.where.pool, "--deployed-at", str(self.where.deployed_at)]
 
     # Addresses
