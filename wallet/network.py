@@ -1,5 +1,6 @@
 """Every connection a wallet makes, directly or all through one proxy, and where its proofs come from."""
 
+import secrets
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,7 @@ def connect(
     to directly. Raises RpcError when nobody answers, UnproxiedError for a proxy that would leak.
     """
     check(proxy, ca_file)
-    return connect_to_chain(urls, timeout, proxy=proxy, ca_file=ca_file)
+    return connect_to_chain(urls, timeout, proxy=isolated(proxy, "node"), ca_file=ca_file)
 
 
 def open_indexer(
@@ -39,13 +40,13 @@ def open_indexer(
 ) -> IndexerSource:
     """The indexer at `url` as a source of this pool's events; errors as for `connect`, and SourceError."""
     check(proxy, ca_file)
-    return IndexerSource(url, chain_id, pool, proxy, ca_file=ca_file)
+    return IndexerSource(url, chain_id, pool, isolated(proxy, "indexer"), ca_file=ca_file)
 
 
 def open_relayer(url: str, proxy: str | None = None, ca_file: str | None = None) -> RelayerClient:
     """The relayer at `url`; errors as for `connect`, and RelayerError."""
     check(proxy, ca_file)
-    return RelayerClient(url, proxy=proxy, ca_file=ca_file)
+    return RelayerClient(url, proxy=isolated(proxy, "relayer"), ca_file=ca_file)
 
 
 def check(proxy: str | None, ca_file: str | None) -> None:
@@ -61,6 +62,21 @@ def check(proxy: str | None, ca_file: str | None) -> None:
         raise RequestError(f"there is no file of certificates at {ca_file}")
 
 
+# Another one each run, so that two runs cannot be linked either.
+_RUN = secrets.token_hex(8)
+
+
+def isolated(proxy: str | None, service: str) -> str | None:
+    """The proxy with a user's name of its own for each kind of service, unless one was given.
+
+    Tor takes connections with different names through different circuits, so that node, indexer, relayer and prover
+    see different addresses and cannot find each other's visitors by them. Other SOCKS proxies ignore such a name.
+    """
+    if proxy is None or urlsplit(proxy).scheme != "socks5h" or "@" in urlsplit(proxy).netloc:
+        return proxy
+    return proxy.replace("://", f"://gelap-{service}-{_RUN}:0@", 1)
+
+
 def is_own(url: str) -> bool:
     """Whether the service at `url` runs on this machine, so that asking it tells nobody else anything."""
     return urlsplit(url).hostname in LOOPBACK
@@ -69,7 +85,7 @@ def is_own(url: str) -> bool:
 def is_readable_on_the_way(url: str) -> bool:
     """Whether others on the way to `url` can read what is said: no TLS, no onion service, not this machine."""
     parts = urlsplit(url)
-    return parts.scheme == "http" and not is_own(url) and not (parts.hostname or "").endswith(".onion")
+    return parts.scheme in ("http", "grpc") and not is_own(url) and not (parts.hostname or "").endswith(".onion")
 
 
 class ChosenProver:
@@ -133,7 +149,8 @@ def _remote(
     if host_of(where) is not None:
         from proto.rest_client import RestProverClient
 
-        return RemoteProver(RestProverClient(where, api_key, fingerprint, proxy=proxy, ca_file=ca_file))
+        through = isolated(proxy, "prover")
+        return RemoteProver(RestProverClient(where, api_key, fingerprint, proxy=through, ca_file=ca_file))
     if proxy is not None:
         raise UnproxiedError(
             "gRPC would go around the proxy: give the prover's REST address instead, such as --prover https://host"

@@ -144,8 +144,10 @@ class Session:
             for name, entry in entries.items()
         }
         path = self.options.folder / CHAINS_FILE
-        path.touch(mode=0o600)
-        path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        beside = path.with_name(path.name + ".new")  # a crash leaves the old file or the new one
+        beside.touch(mode=0o600)
+        beside.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        beside.replace(path)
 
     @contextlib.contextmanager
     def open_wallet(

@@ -132,6 +132,7 @@ def status(session: Session) -> Result:
                 "to": payment.counterparty,
                 "stage": payment.stage,
                 "deadline": payment.deadline,
+                "relayer_host": None if payment.handover is None else payment.handover.name,
             }
             for payment in wallet.payments()
         ]

@@ -15,7 +15,7 @@ from chain.errors import ChainError, NotMinedError, RelayerError
 from chain.pool import NOBODY
 from chain.relayer.client import RelayerClient
 from chain.relayer.quote import Kind, SignedQuote
-from wallet import advice
+from wallet import advice, network
 from wallet.command import Result
 from wallet.errors import PaymentKeptError, RequestError
 from wallet.options import AUTO_DELAY, OPENLY, PRIVATELY
@@ -54,6 +54,8 @@ def pay(session: Session, request: Request) -> Result:
         looked_at = request.prepare(wallet, reserve=False, **terms.given())
         if session.prover.is_remote:
             session.output.warn(advice.REMOTE_PROVER)
+            if network.is_readable_on_the_way(options.prover):
+                session.output.warn(advice.readable("the prover"))
         for text in request.warnings(wallet, None if payer is None else payer.address):
             session.output.warn(text)
         plan = _plan(looked_at, terms)

@@ -24,7 +24,7 @@ from tests.service.chain.service_processes import indexer_and_relayer
 from wallet import keystore
 from wallet.cli import app
 from wallet.errors import RequestError, UnproxiedError
-from wallet.network import ChosenProver, connect, open_indexer, open_relayer
+from wallet.network import ChosenProver, connect, isolated, open_indexer, open_relayer
 
 # Names that no resolver knows (RFC 6761): only the proxy can lead to what is behind them.
 NODE, PROVER, INDEXER, RELAYER = "node.invalid", "prover.invalid", "indexer.invalid", "relayer.invalid"
@@ -33,13 +33,14 @@ RECEIVER = "0x" + "00" * 19 + "AB"
 
 
 class SocksServer(socketserver.ThreadingTCPServer):
-    """SOCKS 5 (RFC 1928) without authentication, for names alone; remembers what was asked of it."""
+    """SOCKS 5 (RFC 1928) for names alone, which takes any user (RFC 1929); remembers who asked it for what."""
 
     allow_reuse_address = daemon_threads = True
 
     def __init__(self, behind: dict[str, int]) -> None:
         self.behind = behind
         self.asked: list[str] = []
+        self.users: dict[str, set[str]] = {}
         super().__init__(("127.0.0.1", 0), SocksConnection)
 
     @property
@@ -52,13 +53,21 @@ class SocksConnection(socketserver.StreamRequestHandler):
 
     def handle(self) -> None:
         _, methods = self.rfile.read(2)
-        self.rfile.read(methods)
-        self.wfile.write(b"\x05\x00")
+        user = ""
+        if 2 in self.rfile.read(methods):
+            self.wfile.write(b"\x05\x02")
+            self.rfile.read(1)
+            user = self.rfile.read(self.rfile.read(1)[0]).decode()
+            self.rfile.read(self.rfile.read(1)[0])
+            self.wfile.write(b"\x01\x00")
+        else:
+            self.wfile.write(b"\x05\x00")
         _, command, _, kind = self.rfile.read(4)
         assert (command, kind) == (1, 3), "connect, by name"
         name = self.rfile.read(self.rfile.read(1)[0]).decode()
         self.rfile.read(2)
         self.server.asked.append(name)
+        self.server.users.setdefault(name, set()).add(user)
         if name not in self.server.behind:
             self.wfile.write(b"\x05\x04\x00\x01" + bytes(6))  # host unreachable
             return
@@ -200,6 +209,11 @@ def test_there_is_no_connection_and_no_look_up_beside_the_proxy(
     connections = {where for event, where in seen if event == "socket.connect"}
     assert connections == {("127.0.0.1", proxy.port)}
     assert {name for event, name in seen if event != "socket.connect"} <= {"127.0.0.1"}
+    # Tor gives each user circuits of its own: the services see different addresses.
+    users = [proxy.users[name] for name in (NODE, INDEXER, RELAYER, PROVER)]
+    assert [len(names) for names in users] == [1, 1, 1, 1]
+    assert len(set.union(*users)) == 4
+    assert proxy.users[DEAD_NODE] == proxy.users[NODE]
 
 
 def wait_for_indexer(port: int, pool: Pool) -> None:
@@ -240,6 +254,15 @@ def test_a_thread_of_its_own_does_not_go_around_the_proxy(pool: Pool) -> None:
             thread.start()
             thread.join()
     assert {where for event, where in seen if event == "socket.connect"} == {("127.0.0.1", server.port)}
+
+
+def test_a_user_of_the_proxy_that_was_named_is_kept_and_other_proxies_get_none() -> None:
+    assert isolated("socks5h://me:secret@127.0.0.1:9050", "node") == "socks5h://me:secret@127.0.0.1:9050"
+    assert isolated("http://127.0.0.1:3128", "node") == "http://127.0.0.1:3128"
+    assert isolated(None, "node") is None
+    node, relayer = (isolated("socks5h://127.0.0.1:9050", service) for service in ("node", "relayer"))
+    assert node != relayer
+    assert str(node).endswith("@127.0.0.1:9050")
 
 
 def chosen(where: str, proxy: str | None, api_key: str | None = "key") -> ChosenProver:
