@@ -15,24 +15,28 @@ from chain import sequencer_metrics
 from chain.relayer import metrics as relayer_metrics
 from gateway import metrics as gateway_metrics
 from gateway.status import STATUS
+from indexer import metrics as indexer_metrics
 from worker.metrics import Metrics
 from worker.overview import Overview
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
-OPERATIONS = (ROOT / "docs" / "operations.md").read_text()
+RUNBOOKS = {f"docs/{name}.md": (ROOT / "docs" / f"{name}.md").read_text() for name in ("operations", "indexer")}
 ALERTS = yaml.safe_load((DEPLOY / "prometheus" / "alerts.yaml").read_text())
 RULES = [rule for group in ALERTS["groups"] for rule in group["rules"]]
+JOBS = {
+    job["job_name"] for job in yaml.safe_load((DEPLOY / "prometheus" / "prometheus.yml").read_text())["scrape_configs"]
+}
 DASHBOARDS = {path.name: json.loads(path.read_text()) for path in (DEPLOY / "grafana").glob("*.json")}
 
 
 def samples():
-    """Every sample of a gateway, a worker, a relayer and a sequencer, by name, with its labels' names."""
+    """Every sample of a gateway, a worker, an indexer, a relayer and a sequencer, by name, with its labels' names."""
     gateway_metrics.CLUSTER.show(Overview(running=0, circuits=(), counters={}), [], ["square"])
     worker = Metrics()
     worker.know(["square"])
     found = {}
-    payments = (relayer_metrics.REGISTRY, sequencer_metrics.REGISTRY)
+    payments = (indexer_metrics.REGISTRY, relayer_metrics.REGISTRY, sequencer_metrics.REGISTRY)
     for registry in (gateway_metrics.REGISTRY, worker.registry, *payments):
         for collector in list(registry._collector_to_names):
             labels = set(getattr(collector, "_labelnames", ()))
@@ -41,7 +45,9 @@ def samples():
         for family in registry.collect():
             for sample in family.samples:
                 found.setdefault(sample.name, set()).update(sample.labels)
-    return {name: labels for name, labels in found.items() if name.startswith("gelap_")}
+    ours = {name: labels for name, labels in found.items() if name.startswith("gelap_")}
+    # Whether Prometheus reached a target.
+    return ours | {"up": set()}
 
 
 SAMPLES = samples()
@@ -64,7 +70,7 @@ def expressions():
 
 @pytest.mark.parametrize(("place", "expression"), expressions(), ids=[place for place, _ in expressions()])
 def test_every_metric_and_label_of_alerts_dashboards_and_scaling_is_one_of_the_code(place, expression):
-    found = re.findall(r"\b(gelap_\w+)(?:\{(.*?)\})?", expression)
+    found = re.findall(r"\b(gelap_\w+|up(?=\{))(?:\{(.*?)\})?", expression)
     assert found
     used = set()
     for name, selector in found:
@@ -73,6 +79,8 @@ def test_every_metric_and_label_of_alerts_dashboards_and_scaling_is_one_of_the_c
             assert label in SAMPLES[name] | OF_PROMETHEUS, f"{name} has no label {label}"
             if (name, label) == ("gelap_cluster_events_total", "event"):
                 assert set(wanted.split("|")) <= {event.lower() for event in gateway_metrics.EVENTS}
+            if (name, label) == ("up", "job"):
+                assert wanted in JOBS
             if label == "reason":
                 assert set(wanted.split("|")) <= {kind.name for kind in STATUS}
         used |= SAMPLES[name]
@@ -89,15 +97,18 @@ def test_the_events_that_are_counted_are_those_that_the_scripts_count():
 
 
 def test_every_alert_says_how_bad_it_is_and_has_its_place_in_the_document():
-    described = set(re.findall(r"^#### (\w+)$", OPERATIONS, re.MULTILINE))
-    anchors = set()
+    described = {
+        (page, name.lower())
+        for page, text in RUNBOOKS.items()
+        for name in re.findall(r"^#### (\w+)$", text, re.MULTILINE)
+    }
+    places = set()
     for rule in RULES:
         assert rule["labels"]["severity"] in ("warning", "critical")
         assert rule["annotations"]["summary"]
         page, _, anchor = rule["annotations"]["runbook"].partition("#")
-        assert page == "docs/operations.md"
-        anchors.add(anchor)
-    assert anchors == {name.lower() for name in described}
+        places.add((page, anchor))
+    assert places == described
     assert len({rule["alert"] for rule in RULES}) == len(RULES) >= 15
 
 
@@ -106,6 +117,8 @@ def test_what_the_design_asks_to_be_alerted_of_is_there():
     for needed in (
         *("gelap_queue_oldest_seconds", "gelap_worker_wrong_proofs_total", 'outcome="cached"', "lost_workers"),
         *("gelap_gateway_rejections_total", "gelap_circuit_stopped", "gelap_workers"),
+        *("gelap_indexer_tree_used_ratio) > 0.5", "gelap_indexer_tree_used_ratio) > 0.75", "gelap_indexer_lag_blocks"),
+        *("gelap_indexer_halted", "gelap_indexer_mismatches_total", "gelap_indexer_rpc_errors_total"),
     ):
         assert needed in text, needed
 
@@ -141,7 +154,7 @@ def test_dashboards_are_whole():
 def known_variables():
     """The GELAP_* variables that the code reads."""
     found = {"GELAP_LIMIT_"}
-    for package in ("gelap", "gateway", "worker", "prover", "proto"):
+    for package in ("gelap", "gateway", "worker", "prover", "proto", "indexer"):
         for path in (ROOT / package).rglob("*.py"):
             found |= set(re.findall(r"GELAP_[A-Z_]+", path.read_text()))
     from gelap.settings import Settings
@@ -155,6 +168,7 @@ def known_variables():
 OF_COMPOSE = {
     *("GELAP_IMAGE", "GELAP_GPU_IMAGE", "GELAP_GPU_EXTRAS", "GELAP_KEYS_COMMAND"),
     *("GELAP_WORKERS", "GELAP_WORKER_CPUS", "GELAP_WORKER_MEMORY"),
+    *("GELAP_INDEXER_IMAGE", "GELAP_INDEXER_MEMORY"),
 }
 
 
@@ -187,7 +201,7 @@ def interpolated(text, environment):
 @pytest.fixture
 def compose():
     text = (DEPLOY / "compose.yaml").read_text()
-    document = yaml.safe_load(interpolated(text, {"REDIS_PASSWORD": "a-password"}))
+    document = yaml.safe_load(interpolated(text, {"REDIS_PASSWORD": "a-password", "POSTGRES_PASSWORD": "b-password"}))
     return {name: value for name, value in document.items() if not name.startswith("x-")}
 
 
@@ -218,14 +232,14 @@ def test_the_compose_files_services_belong_together(compose):
         assert set(service.get("depends_on", {})) <= set(services)
         for volume in service.get("volumes", []):
             assert volume.split(":")[0] in volumes
-        if name != "redis":
+        if name not in ("redis", "postgresql"):
             assert service["read_only"] is True
             assert service["cap_drop"] == ["ALL"]
-            assert service["command"][0] in ("gateway", "worker", "keys")
-    # Who sees witnesses reaches nothing outside, and nobody outside reaches Redis.
+            assert service["command"][0] in ("gateway", "worker", "keys", "indexer")
+    # Who sees witnesses reaches nothing outside, and nobody outside reaches Redis or PostgreSQL.
     assert compose["networks"]["inside"] == {"internal": True}
-    assert all(services[name]["networks"] == ["inside"] for name in ("redis", "worker", "gpu-worker"))
-    assert "ports" not in services["redis"]
+    assert all(services[name]["networks"] == ["inside"] for name in ("redis", "postgresql", "worker", "gpu-worker"))
+    assert "ports" not in services["redis"] | services["postgresql"]
     for file in (compose["configs"]["redis"]["file"],):
         assert (DEPLOY / file).is_file()
 
@@ -243,9 +257,8 @@ def test_processes_get_the_time_to_drain_that_they_take(compose):
 
 def test_no_password_is_in_a_command_line(compose):
     for service in compose["services"].values():
-        assert "a-password" not in json.dumps(service["command"])
-    assert all("PASSWORD" not in line or line.startswith("REDIS_PASSWORD=") for line in example().splitlines())
-    assert re.search(r"^REDIS_PASSWORD=$", example(), re.MULTILINE)
+        assert "-password" not in json.dumps([service.get("command"), service.get("healthcheck")])
+    assert re.findall(r"^.*PASSWORD.*$", example(), re.MULTILINE) == ["REDIS_PASSWORD=", "POSTGRES_PASSWORD="]
 
 
 def example():
