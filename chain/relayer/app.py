@@ -183,7 +183,7 @@ ENDPOINTS = (
                 Parameter("token", "The token of the payment and its fee.", pattern="^0x[0-9a-fA-F]{40}$"),
                 Parameter("kind", "How the payment is settled and paid for.", choices=KINDS),
             ),
-            refusals=("malformed", "token", "kind", "unfunded", "node"),
+            refusals=("malformed", "token", "kind", "unfunded", "stopping", "node"),
         ),
         _quote,
     ),

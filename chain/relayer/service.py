@@ -97,6 +97,7 @@ class Relayer:
 
         Everybody who asks within the same minute gets the same one, so that presenting it does not tell who asked.
         """
+        self._require_staying()
         token = to_checksum_address(token)
         rate = self._prices.rates().get(token, 0)
         # A whole minute, at least `quote_life` away.
@@ -129,8 +130,7 @@ class Relayer:
             known = self._journal.with_nullifier(spend.nullifiers)
             if known is not None:
                 return known
-            if self._stopping:
-                raise RelayerError("this relayer is about to stop: use another one, or try again later", "stopping")
+            self._require_staying()
             paid = self._require_acceptable(signed, spend)
             self._require_room(signed.quote.token)
             gas = self._simulate(data)
@@ -195,6 +195,10 @@ class Relayer:
     def health(self) -> Health:
         node_up = self._seen_at is not None and self._clock() - self._seen_at < _NODE_SECONDS
         return Health(node_up, self._funded, self._prices.usable, self._stopping)
+
+    def _require_staying(self) -> None:
+        if self._stopping:
+            raise RelayerError("this relayer is about to stop: use another one, or try again later", "stopping")
 
     def _payee(self, kind: Kind) -> str:
         """The Gelap address to pay, empty for a fee on chain. RelayerError (`kind`) for what is not served."""

@@ -14,6 +14,7 @@ import pytest
 import requests
 from eth_account.signers.local import LocalAccount
 from prometheus_client.parser import text_string_to_metric_families
+from typer.testing import CliRunner
 from web3 import Web3
 
 from chain.errors import ChainError, RelayerError
@@ -31,6 +32,7 @@ from chain.relayer.service import Relayer
 from chain.relayer.wire import QuoteModel, SpendModel, SubmitModel
 from chain.token import Token
 from gelap.children import start_command
+from gelap.cli import app
 from gelap.rate_limit import RateLimit
 from gelap.servers import _free_port
 from protocol.keys import Account
@@ -416,9 +418,11 @@ def test_the_process_serves_metrics_apart_and_follows_what_is_under_way_when_tol
             sent = client.submit(quote, paid_on_chain(pool, quote))
             child.process.send_signal(signal.SIGTERM)
             wait_for(lambda: answers(f"http://127.0.0.1:{port}/readyz", 503))
-            with pytest.raises(RelayerError, match="about to stop") as stopping:
-                client.submit(quote, paid_on_chain(pool, quote))
-            assert stopping.value.code == "stopping"
+            late = paid_on_chain(pool, quote)
+            for ask_for in (lambda: client.submit(quote, late), lambda: client.quote(pool, token.address, "transact")):
+                with pytest.raises(RelayerError, match="about to stop") as stopping:
+                    ask_for()
+                assert stopping.value.code == "stopping"
             assert client.status(sent.id).state == "pending"
             shown = requests.get(f"http://127.0.0.1:{operators}/metrics", timeout=10).text
             mine()
@@ -437,6 +441,59 @@ def test_the_process_serves_metrics_apart_and_follows_what_is_under_way_when_tol
     assert kept.state == "settled"
     journal.close()
     assert token.balance_of(account.address) == quote.quote.fee
+
+
+def test_a_payment_that_was_kept_and_not_sent_is_sent_after_a_restart(pool, token, tmp_path, clock) -> None:
+    """The process was killed between its journal and the node."""
+
+    class KilledError(BaseException):
+        pass
+
+    def killed(*_: object) -> None:
+        raise KilledError
+
+    relayer = make_relayer(pool, token, tmp_path, clock=clock)
+    relayer._transactions.send = killed  # type: ignore[method-assign]
+    with pytest.raises(KilledError):
+        submit(relayer, token)
+    relayer._journal.close()
+    journal = Journal(tmp_path / f"{relayer.address}.db")
+    again = Relayer(relayer.pool, relayer._account, Prices(tmp_path / "prices.json"), journal, clock=clock)
+    (kept,) = journal.pending()
+    clock.time += 46
+    assert tended(again, kept.id).state == "settled"
+    journal.close()
+
+
+def test_what_is_configured_wrongly_is_told_in_one_line(pool, token, tmp_path, w3) -> None:
+    files = {name: tmp_path / name for name in ("key", "prices", "viewing")}
+    account = funded_account(w3)
+    good = {
+        "key": account.key.hex(),
+        "prices": json.dumps({token.address: "1"}),
+        "viewing": encode(Account.from_seed(bytes(64))),
+    }
+
+    def run(*extra: str, pool_address: str = pool.address, **contents: str) -> str:
+        for name, text in (good | contents).items():
+            files[name].write_text(text)
+        options = ["--pool", pool_address, "--rpc-url", w3.provider.endpoint_uri, "--key-file", str(files["key"])]
+        options += ["--prices", str(files["prices"]), "--journal", str(tmp_path / "journal"), *extra]
+        answer = CliRunner().invoke(app, ["relayer", *options])
+        assert answer.exit_code == 2
+        (line,) = [line for line in answer.output.splitlines() if line.startswith("error: ")]
+        assert account.key.hex() not in answer.output
+        return line
+
+    viewing = ("--viewing-key-file", str(files["viewing"]))
+    assert "holds no key" in run(key="secret words")
+    assert "quotation marks" in run(prices=json.dumps({token.address: 1}))
+    assert "no token at" in run(prices=json.dumps({RECEIVER: "1"}))
+    assert "not a viewing key" in run(*viewing, viewing="gelapview1:00")
+    assert "leave the viewing key out" in run(*viewing)
+    assert "no contract at" in run(pool_address=RECEIVER)
+    assert "no address to listen on" in run("--address", "nowhere")
+    assert "is the journal of" in run(key=funded_account(w3).key.hex())
 
 
 def answers(url: str, status: int) -> bool:
