@@ -8,14 +8,18 @@ from typing import Any
 from eth_account.signers.local import LocalAccount
 from web3 import Web3
 
-from chain.deploy import SpendKey, deploy_contract, deploy_pool
+from chain.deploy import SpendKey, deploy_contract, deploy_pool, deploy_token
 from chain.pool import Pool, Spend
 from chain.proving import SPEND_CIRCUITS
 from chain.relayer.quote import Kind, SignedQuote
 from chain.relayer.service import Relayer
 from chain.relayer.wire import SubmissionModel
+from chain.sequencer import Outcome, insert_pending
+from chain.state import PoolState
+from chain.token import Token
 from protocol.keys import Account
 from tests.service.chain.conftest import ACCEPTING_VERIFIER, UncheckedProof, UncheckedProver
+from tests.service.chain.relaying import ask
 
 OPERATOR = Account.from_seed(bytes(range(64)), 7)
 
@@ -26,6 +30,23 @@ def pool_of_all(w3: Web3, account: LocalAccount) -> Pool:
     keys = [SpendKey(*arity, name.encode()) for name, arity in SPEND_CIRCUITS.items()]
     made = deploy_pool(w3, account, verifier.address, b"insert", keys)
     return Pool(w3, made.address, account, deployed_at=made.receipt.block_number)
+
+
+def insert_everything(pool: Pool) -> None:
+    """Move all that waits into the tree, however long that takes on the chain's clock."""
+    state = PoolState(pool)
+    while (done := insert_pending(pool, state, UncheckedProver())).outcome is not Outcome.NOTHING_PENDING:
+        if done.outcome is Outcome.TOO_EARLY:
+            ask(pool.w3, "evm_increaseTime", done.wait_seconds)
+            ask(pool.w3, "evm_mine")
+
+
+def token_of(w3: Web3, holders: list[LocalAccount]) -> Token:
+    """A new token of which these accounts hold 1000 each."""
+    coins = Token(w3, deploy_token(w3, holders[0]).address, holders[0])
+    for holder in holders:
+        coins.mint(holder.address, 1000)
+    return coins
 
 
 class ProverOfAll(UncheckedProver):

@@ -1,8 +1,9 @@
 """A wallet that pays through relayers on anvil: what it checks, what it believes, and what a failing relayer leaves."""
 
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,9 @@ from chain.relayer.quote import SignedQuote
 from chain.relayer.service import Relayer
 from chain.relayer.wire import SubmissionModel
 from chain.token import Token
-from tests.service.chain.relayed_wallets import OPERATOR, Direct, ProverOfAll, pool_of_all
-from tests.service.chain.relaying import RECEIVER, make_relayer, served
+from protocol.keys import Account
+from tests.service.chain.relayed_wallets import OPERATOR, Direct, ProverOfAll, insert_everything, pool_of_all, token_of
+from tests.service.chain.relaying import RECEIVER, ask, make_relayer, served
 from wallet import relaying
 from wallet.errors import ConsolidationError, InsufficientFundsError, NotSpendableYetError, RequestError
 from wallet.notes import Balance
@@ -34,10 +36,38 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(relaying, "POLL_SECONDS", 0.05)
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """A pool, a token, and the file of a wallet with a note of 400 that can be spent: made once for all tests."""
+
+    pool: Pool
+    token: Token
+    file: Path
+
+
+@pytest.fixture(scope="module")
+def prepared(w3: Web3, evm_accounts: list[LocalAccount], tmp_path_factory: pytest.TempPathFactory) -> Prepared:
+    pool, token = pool_of_all(w3, evm_accounts[0]), token_of(w3, evm_accounts)
+    file = tmp_path_factory.mktemp("prepared") / "alice.db"
+    with Wallet(file, Account.from_seed(bytes(range(64)), 0), pool=pool) as wallet:
+        wallet.deposit(token.address, 400)
+        insert_everything(pool)
+        wallet.sync()
+    return Prepared(pool, token, file)
+
+
 @pytest.fixture
-def pool(w3: Web3, evm_accounts: list[LocalAccount]) -> Pool:
-    """A pool that accepts every proof, of every number of notes."""
-    return pool_of_all(w3, evm_accounts[0])
+def pool(prepared: Prepared, evm_accounts: list[LocalAccount]) -> Iterator[Pool]:
+    """A pool that accepts every proof, of every number of notes; what a test does to the chain is taken back."""
+    made = prepared.pool
+    snapshot = ask(made.w3, "evm_snapshot")
+    yield Pool(made.w3, made.address, evm_accounts[0], made.deployed_at)
+    ask(made.w3, "evm_revert", snapshot)
+
+
+@pytest.fixture
+def token(prepared: Prepared) -> Token:
+    return prepared.token
 
 
 @pytest.fixture
@@ -58,14 +88,12 @@ def via(relayer: Relayer) -> Direct:
 
 
 @pytest.fixture
-def alice(open_wallet: Callable[..., Wallet], token: Token, insert_all: Callable[[], None]) -> Wallet:
-    """A wallet with a note of 400 that can be spent, and no EVM account from now on."""
+def alice(open_wallet: Callable[..., Wallet], prepared: Prepared, tmp_path: Path) -> Wallet:
+    """A wallet with a note of 400 that can be spent, and no EVM account."""
+    shutil.copy(prepared.file, tmp_path / "wallet-0.db")
     wallet = open_wallet(0)
-    wallet.deposit(token.address, 400)
-    insert_all()
     wallet.sync()
-    wallet.pool.account = None
-    wallet.pool._sender._account = None
+    with_account(wallet, None)
     return wallet
 
 
@@ -117,7 +145,7 @@ def test_a_fee_by_a_note_shows_nothing_and_reaches_the_relayer(
 def test_eight_notes_are_merged_at_once_and_two_where_that_is_wanted(
     open_wallet: Callable[..., Wallet], token: Token, insert_all: Callable[[], None], via: Direct
 ) -> None:
-    wallet = open_wallet(0)
+    wallet = open_wallet(2)
     for _ in range(10):
         wallet.deposit(token.address, 60)
     insert_all()
@@ -214,7 +242,7 @@ def unreachable(*_: object) -> SubmissionModel:
     raise RelayerError("the relayer does not answer (ConnectionError)", "unreachable")
 
 
-def with_account(wallet: Wallet, account: LocalAccount) -> None:
+def with_account(wallet: Wallet, account: LocalAccount | None) -> None:
     wallet.pool.account = wallet.pool._sender._account = account
 
 
