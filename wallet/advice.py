@@ -80,6 +80,15 @@ def for_withdrawal(
     if any(entry.amount == amount for entry in deposits):
         found.append("a deposit of exactly this amount stands on the chain: withdraw another amount")
     found += _reuse(ours, ("withdrawn",), receiver, "a withdrawal to this address was made before: use a fresh one")
+    found += _reuse(
+        history, ("deposited",), receiver, "the receiver paid into the pool: a withdrawal to there shows who it was"
+    )
+    last = max((entry.timestamp for entry in ours if entry.kind == "withdrawn"), default=now - QUICK_SECONDS)
+    if now - last < QUICK_SECONDS:
+        found.append(
+            f"the last withdrawal of this token was {max(now - last, 0) // 3600} hours ago: two in a row look like one "
+            "person's; another day hides better"
+        )
     if payer is not None:
         found.append(_own_gas(payer))
         if payer.lower() == receiver.lower():

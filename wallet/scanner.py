@@ -57,6 +57,14 @@ class _Found:
         """What this note says about the payment beside it: believed only in a note that only we can have made."""
         return SentRecord.from_text(self.opened.text) if self.to_oneself else None
 
+    @property
+    def payer(self) -> str:
+        """The EVM account that a deposit of ours came from; empty where its memo does not say."""
+        record = self.record
+        if record is None or record.recipient.owner or record.amount:
+            return ""
+        return to_checksum_address(record.recipient.viewing_public[-20:])
+
 
 class Scanner:
     """Writes an account's notes and history into its store, page by page."""
@@ -132,14 +140,14 @@ class Scanner:
                 kind="deposited" if note.to_oneself else "received",
                 token=note.stored.note.token,
                 amount=note.amount,
-                counterparty="" if note.to_oneself else str(note.stored.address_index),
-                text=note.opened.message(),
+                counterparty=note.payer if note.to_oneself else str(note.stored.address_index),
+                text="" if note.payer else note.opened.message(),
             )
 
     def _record_spend(self, origin: Origin, spent: list[StoredNote], found: list[_Found]) -> None:
         token = spent[0].note.token
         outflow = sum(stored.note.amount for stored in spent) - sum(note.amount for note in found)
-        records = [(note, record) for note in found if (record := note.record) is not None]
+        records = [(note, record) for note in found if (record := note.record) is not None and record.amount]
         if not records:
             # Made by a program that leaves no record: the amounts still tell how much went away.
             self._add(origin, kind="sent", token=token, amount=max(outflow, 0))

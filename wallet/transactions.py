@@ -82,10 +82,13 @@ class TransactionBuilder:
             raise ViewOnlyError("this wallet can only look: open it with the mnemonic to pay")
         return self._keys
 
-    def deposit(self, token: str, amount: int) -> DepositCall:
-        """A note to oneself of exactly what the pool is to pull."""
+    def deposit(self, token: str, amount: int, payer: str = NOBODY) -> DepositCall:
+        """A note to oneself of exactly what the pool is to pull. `payer` is the EVM account that it is pulled from: the
+        memo tells the account's own wallets, which warn of a withdrawal to there.
+        """
         token = token_address(token)
-        output = to_oneself(self._keys, int(token, 16), checked_amount(amount))
+        origin = SentRecord(evm_recipient(evm_address(payer, "payer")), 0)
+        output = to_oneself(self._keys, int(token, 16), checked_amount(amount), origin.to_text())
         memo = encrypt(output.note, output.address, output.text)
         return DepositCall(token, amount, output.note.pre_commitment, memo)
 

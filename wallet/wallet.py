@@ -195,7 +195,8 @@ class Wallet:
         Approves exactly the amount first where the allowance is smaller, or, with `permit`, sends an EIP-2612 signature
         along. The note can be spent after the next tree update.
         """
-        return make_deposit(self.pool, self._builder.deposit(token, amount), permit=permit)
+        payer = NOBODY if self.pool.account is None else self.pool.account.address
+        return make_deposit(self.pool, self._builder.deposit(token, amount, payer), permit=permit)
 
     def send(
         self,

@@ -6,8 +6,11 @@ from protocol.address import Address
 from protocol.errors import MemoError
 from protocol.keys import Account
 from protocol.memo import SentRecord, decrypt, encrypt
+from protocol.poseidon import poseidon
 from wallet.coins import Coin, choose
-from wallet.spend import payment, to_oneself
+from wallet.spend import evm_recipient, payment, to_oneself
+from wallet.store import token_text
+from wallet.transactions import TransactionBuilder
 
 TOKEN = 0x5FBDB2315678AFECB367F032D93F642F64180AA3
 # Points of small order of Curve25519 (RFC 7748, section 6.1, and its security considerations): whatever key is used
@@ -69,3 +72,28 @@ def test_a_stranger_who_quotes_a_record_is_not_believed(alice: Account, bob: Acc
     scan.take(events.all)
     kinds = [(entry.kind, entry.amount) for entry in scan.store.history()]
     assert kinds == [("deposited", 5), ("received", 1)]
+
+
+def test_a_deposit_says_to_its_own_wallet_alone_which_account_it_came_from(alice: Account, bob: Account) -> None:
+    """So that a withdrawal to there can be warned of, after a restore too. That it deposited is public anyway."""
+    account = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8"
+    call = TransactionBuilder(alice, 31337, account).deposit(token_text(TOKEN), 25, account)
+    commitment = poseidon([call.pre_commitment, TOKEN, 25])
+    opened = decrypt(call.memo, alice.viewing_key, commitment)
+    assert opened is not None
+    assert opened.text[:80] == SentRecord(evm_recipient(account), 0).to_text()
+    assert decrypt(call.memo, bob.viewing_key, commitment) is None
+
+
+def test_where_a_deposit_came_from_stands_in_the_history_and_no_stranger_can_say_so(
+    alice: Account, events, scan
+) -> None:
+    account = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8"
+    origin = SentRecord(evm_recipient(account), 0).to_text()
+    events.deposit(to_oneself(alice, TOKEN, 5, origin))
+    events.deposit(payment(alice.address(0), TOKEN, 1, origin))
+    events.deposit(to_oneself(alice, TOKEN, 6))
+    scan.take(events.all)
+    told = [(entry.kind, entry.amount, entry.counterparty) for entry in scan.store.history()]
+    assert told == [("deposited", 5, account), ("received", 1, "0"), ("deposited", 6, "")]
+    assert scan.store.history()[0].text == ""

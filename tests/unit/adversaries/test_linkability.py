@@ -8,6 +8,7 @@ drawn from one seed, so the figures asserted here, with room around them, are th
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import pytest
 
@@ -179,6 +180,34 @@ def test_in_a_pool_of_few_the_careful_are_known_all_the_same() -> None:
         right += sum(guess(few, each) == each.person for each in few.withdrawals)
         total += len(few.withdrawals)
     assert right / total > 0.5
+
+
+def test_two_withdrawals_in_a_row_are_one_persons_and_told() -> None:
+    """Attack row 23: to two fresh addresses, of common amounts, minutes apart: of close pairs, three in four are one person's."""
+    rng = random.Random(2026)
+    crowd, second = drawn(seed=2026), []
+    for person in range(PEOPLE, PEOPLE + 40):
+        deposit = Deposit(person, rng.randrange(PERIOD), advice.common_below(odd_amount(rng)))
+        first = deposit.time + round(rng.uniform(2, 20) * DAY)
+        for time in (first, first + rng.randrange(60, 600)):
+            crowd.withdraw(deposit, time, advice.common_below(deposit.amount // 3))
+        made = HistoryEntry("withdrawn", TOKEN, 1, 0, "0x" + "cc" * 20, "", 2, first, "0xbb", 0)
+        later = crowd.withdrawals[-1]
+        second.append(advice.for_withdrawal([made], TOKEN, later.amount, "0x" + "dd" * 20, None, later.time))
+    ordered = sorted(crowd.withdrawals, key=lambda each: each.time)
+    close = [(one, next_one) for one, next_one in pairwise(ordered) if next_one.time - one.time < 600]
+    right = [one.person == next_one.person for one, next_one in close]
+    assert sum(right) >= 35
+    assert sum(right) / len(right) > 0.6
+    assert all("two in a row" in " ".join(told) for told in second)
+
+
+def test_a_withdrawal_to_an_account_that_deposited_is_told() -> None:
+    """Attack row 23: whoever pays for gas, and whatever the letters' case."""
+    account = "0x" + "aB" * 20
+    history = [HistoryEntry("deposited", TOKEN, 500, 0, account, "", 1, 0, "0xaa", 0)]
+    assert "paid into the pool" in " ".join(advice.for_withdrawal(history, TOKEN, 100, account.lower(), None, 9 * DAY))
+    assert advice.for_withdrawal(history, TOKEN, 100, "0x" + "cd" * 20, None, 9 * DAY) == []
 
 
 def test_the_figures_do_not_hang_on_one_seed() -> None:
