@@ -183,7 +183,7 @@ def test_in_a_pool_of_few_the_careful_are_known_all_the_same() -> None:
 
 
 def test_two_withdrawals_in_a_row_are_one_persons_and_told() -> None:
-    """Attack row 23: to two fresh addresses, of common amounts, minutes apart: of close pairs, three in four are one person's."""
+    """Attack row 23: to fresh addresses, minutes apart. Of pairs as close, three in four are one person's."""
     rng = random.Random(2026)
     crowd, second = drawn(seed=2026), []
     for person in range(PEOPLE, PEOPLE + 40):
