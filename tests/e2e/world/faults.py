@@ -173,7 +173,7 @@ class Faults:
             person = world.people[0]
             token = world.tokens[0]
             receipt = person.wallet.deposit(token.address, UNIT)
-            entry = Entry(person.name, "deposited", token.address, UNIT)
+            entry = Entry(person.name, "deposited", token.address, UNIT, counterparty=person.payer.address)
             world.settled(receipt.tx_hash, [entry], {(person.payer.address, token.address): -UNIT})
         before = self._taken_in()
         world.pass_time(120)
