@@ -69,7 +69,7 @@ def rebuilt_tree(world: World) -> None:
     """A tree of the indexer's leaves, hashed here node by node, has the contract's root."""
     leaves: dict[int, int] = {}
     positions = []
-    following = 0
+    following: int | None = 0
     while following is not None:
         page = world.indexer("/v1/leaves", **{"from": str(following), "limit": str(PAGE)})
         for leaf in page["leaves"]:
@@ -131,7 +131,7 @@ def reading_anew_agrees(world: World, person: Person, folder: Path) -> None:
 
 
 def nothing_is_left_behind(world: World) -> None:
-    """When every deadline has passed no note is held back by a payment."""
+    """When every deadline has passed no note is held back by a payment, and the relayer knows what it settled."""
     world.pass_time(DEADLINE_SECONDS + 60)
     for person in world.people:
         person.sync()
@@ -139,6 +139,11 @@ def nothing_is_left_behind(world: World) -> None:
         for token in world.tokens:
             found = person.wallet.balance(token.address)
             assert (found.spendable, found.reserved) == (found.total, 0)
+    given = world.given_to_relayer()
+    with world.relayer() as relayer:
+        for effect in world.model.settled:
+            if effect.transaction in given:
+                assert relayer.wait(given[effect.transaction], 20, 0.1).state == "settled", effect
 
 
 def _entry(name: str, found: HistoryEntry) -> Entry:

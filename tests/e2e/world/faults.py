@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hexbytes import HexBytes
 
 from chain.errors import RelayerError, RpcError
 from chain.rpc import connect
@@ -78,8 +79,8 @@ class Faults:
         depth = len(world.people) + self._rng.randint(0, 4)
         head = world.w3.eth.block_number
         blocks = [world.w3.eth.get_block(block) for block in range(head - depth + 1, head + 1)]
-        lost = [shown for block in blocks for shown in block["transactions"]]
-        kept = [[world.request("eth_getRawTransactionByHash", lost[0].to_0x_hex()), 1]] if lost else []
+        lost = [HexBytes(shown).to_0x_hex() for block in blocks for shown in block["transactions"]]  # type: ignore[arg-type]
+        kept = [[world.request("eth_getRawTransactionByHash", lost[0]), 1]] if lost else []
         world.request("anvil_reorg", depth, kept)
         return f"{depth} blocks, {self._reconcile()}"
 
@@ -166,24 +167,26 @@ class Faults:
         return self._later(number, (4, 8), "indexer is back", restart)
 
     def _kill_worker(self, number: int) -> str:
-        """While both workers prove a tree update, each for one of the sequencers; the other proves what it had."""
+        """While it proves a tree update for a sequencer; the other worker proves that again when its lease is over."""
         world = self._world
-        worker = world.services[self._rng.choice(("worker 1", "worker 2"))]
         if not world.direct.pending_count():
-            person = world.people[0]
-            token = world.tokens[0]
-            receipt = person.wallet.deposit(token.address, UNIT)
-            entry = Entry(person.name, "deposited", token.address, UNIT, counterparty=person.payer.address)
-            world.settled(receipt.tx_hash, [entry], {(person.payer.address, token.address): -UNIT})
+            person, token = world.people[0], world.tokens[0].address
+            receipt = person.wallet.deposit(token, UNIT)
+            entry = Entry(person.name, "deposited", token, UNIT)
+            world.settled(receipt.tx_hash, [entry], {(person.payer.address, token): -UNIT})
         before = self._taken_in()
         world.pass_time(120)
         deadline = time.monotonic() + WAIT_SECONDS
         while self._taken_in() == before:
             assert time.monotonic() < deadline, "no tree update is being proved"
             time.sleep(0.01)
-        time.sleep(self._rng.uniform(0, 0.3))
+        workers = [world.services[name] for name in ("worker 1", "worker 2")]
+        started = [worker.cpu_seconds() for worker in workers]
+        time.sleep(0.06)
+        spent = [worker.cpu_seconds() - start for worker, start in zip(workers, started, strict=True)]
+        worker = workers[spent.index(max(spent))]
         worker.kill()
-        return self._later(number, (3, 6), f"{worker.name} is back", worker.start)
+        return f"{worker.name}, {self._later(number, (3, 6), f'{worker.name} is back', worker.start)}"
 
     def _taken_in(self) -> int:
         return sum(line["event"] == "job taken in" for line in self._world.services["gateway"].events())

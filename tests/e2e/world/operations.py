@@ -62,7 +62,7 @@ class Operations:
             transaction = done["result"]["transaction"]
         else:
             transaction = person.wallet.deposit(token, amount, permit=permit).tx_hash
-        entry = Entry(person.name, "deposited", token, amount, counterparty=person.payer.address)
+        entry = Entry(person.name, "deposited", token, amount)
         self._world.settled(transaction, [entry], {(person.payer.address, token): -amount})
         return f"{'permit ' if permit else ''}deposit of {amount}"
 
@@ -86,9 +86,8 @@ class Operations:
                     return self.payments.settle(person, payment, step.by_command, rng)
             self._world.flush()
             person.sync()
-        token = rng.choice(self._world.tokens).address
         with pytest.raises(ConsolidationError, match="nothing to merge"):
-            person.wallet.consolidate(token)
+            person.wallet.consolidate(rng.choice(self._world.tokens).address)
         return "nothing to consolidate"
 
     def _insert(self, person: Person, step: Step, rng: random.Random) -> str:

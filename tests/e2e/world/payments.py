@@ -37,6 +37,8 @@ class Payment:
     make: Callable[..., Settled]
     prepare: Callable[..., PreparedSpend]
     command: tuple[str, ...]
+    covers_fee: bool = True
+    """Whether there is enough for a relayer's fee too."""
 
 
 class Payments:
@@ -122,6 +124,7 @@ class Payments:
             lambda **terms: person.wallet.consolidate(token, **terms),
             lambda **terms: person.wallet.prepare_consolidate(token, **terms),
             ("consolidate", token),
+            covers_fee=most(notes) > MOST_FEE,
         )
 
     # How it is paid
@@ -131,6 +134,8 @@ class Payments:
         way = rng.choice(("own gas", "own gas", "relayer", "relayer", "relayer, privately"))
         if payment.kind == "withdraw":
             way = way.removesuffix(", privately")
+        if not payment.covers_fee:
+            way = "own gas"
         away = self._world.services["relayer"].child is None
         if away and way != "own gas":
             with self._world.relayer() as relayer, pytest.raises(RelayerError) as error:

@@ -48,7 +48,7 @@ class Service:
                     self.ready = json.loads(line)
                     return
             self.check()
-            assert time.monotonic() < deadline, f"the {self.name} was not ready after {READY_SECONDS:.0f} s"
+            assert time.monotonic() < deadline, f"not ready after {READY_SECONDS:.0f} s: {self.tail()}"
             time.sleep(0.05)
 
     def check(self) -> None:
@@ -75,6 +75,15 @@ class Service:
             child, self.child = self.child, None
             child.kill()
 
+    def cpu_seconds(self) -> float:
+        """What it has used so far; 0 where the system has no /proc."""
+        assert self.child is not None
+        try:
+            fields = Path(f"/proc/{self.child.process.pid}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            return 0.0
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def events(self) -> list[dict[str, Any]]:
         """The lines of all its logs."""
         lines = (line for log in self.logs for line in log.read_text(errors="replace").splitlines())
@@ -97,14 +106,13 @@ _KEPT = ("GELAP_CACHE_DIR", "GELAP_ANVIL", "GELAP_CPU_PATH")
 
 
 def stop_all(services: Sequence[Service]) -> None:
-    """Ask all to end, then wait for each."""
-    for service in services:
-        if service.child is not None and service.child.process.poll() is None:
-            service.child.process.send_signal(signal.SIGTERM)
-    for service in services:
-        if service.child is not None:
-            service.child.stop()
-            service.child = None
+    """Ask all to end, then wait for each: all must do so in order."""
+    running = [service for service in services if service.child is not None]
+    for service in running:
+        assert service.child is not None
+        service.child.process.send_signal(signal.SIGTERM)
+    for service in running:
+        service.stop()
 
 
 def gelap(*arguments: str) -> list[str]:

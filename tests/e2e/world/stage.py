@@ -253,7 +253,7 @@ def _start(made: World) -> None:
     for service in made.services.values():
         if service.child is None:
             service.start(wait=False)
-    with _together(made.everybody, [("sync", *person.here) for person in made.everybody]):
+    with _together(made.people, [("sync", *person.here) for person in made.people]):
         pass
     for service in made.services.values():
         service.wait()
