@@ -19,6 +19,7 @@ from chain.events import (
 from chain.tree import PoolTree
 from protocol.keys import Account
 from protocol.memo import encrypt
+from prover.kernels.cpu.poseidon import hash_pairs
 from wallet.notes import NoteManager
 from wallet.scanner import Scanner
 from wallet.spend import Output, PreparedSpend
@@ -47,7 +48,7 @@ class Events:
     """Makes the events that a pool would emit, one call a transaction, and keeps its tree."""
 
     def __init__(self) -> None:
-        self.tree = PoolTree()
+        self.tree = PoolTree(hash_pairs)
         self.all: list[PoolEvent] = []
         self._numbers = itertools.count(1)
 
@@ -97,7 +98,7 @@ class Scan:
 
     def __init__(self, keys: Account, store: Store) -> None:
         self.store = store
-        self.tree = PoolTree()
+        self.tree = PoolTree(hash_pairs)
         self.notes = NoteManager(keys, store)
         self.scanner = Scanner(keys, store)
 
@@ -146,7 +147,7 @@ class EventPool:
     def _as_of(self, block: int | str) -> PoolTree:
         known = [event for event in self._events.all if block == "latest" or event.origin.block_number <= int(block)]
         if len(known) not in self._trees:
-            self._trees[len(known)] = tree = PoolTree()
+            self._trees[len(known)] = tree = PoolTree(hash_pairs)
             for event in known:
                 tree.apply(event)
         return self._trees[len(known)]
@@ -165,7 +166,7 @@ class EventPool:
 
     def known_root(self, root: int) -> bool:
         roots = {event.root for event in self._events.all if isinstance(event, AccountUpdated)}
-        return root in roots | {PoolTree().root}
+        return root in roots | {PoolTree(hash_pairs).root}
 
 
 def pages_of(events: Iterable[PoolEvent], first: int, last: int, size: int = 3) -> Iterator[EventPage]:

@@ -10,6 +10,7 @@ from chain.errors import MismatchError, ReorgError, RpcError, SourceError
 from chain.events import AccountUpdated, CommitmentQueued, EventPage, PoolEvent
 from protocol.keys import Account
 from protocol.memo import encrypt
+from prover.kernels.cpu.poseidon import hash_pairs
 from wallet import following
 from wallet.following import open_notes
 from wallet.notes import Balance, NoteManager
@@ -63,7 +64,7 @@ def source(alice: Account, bob: Account, events: Events) -> Served:
 
 
 def opened(path: Path, alice: Account, pool: EventPool, source: object, **options: object) -> NoteManager:
-    return open_notes(path, alice, pool=pool, source=source, **options)  # type: ignore[arg-type]
+    return open_notes(path, alice, pool=pool, source=source, hash_pairs=hash_pairs, **options)  # type: ignore[arg-type]
 
 
 def test_an_honest_source_gives_what_the_node_gives(
