@@ -172,7 +172,7 @@ class Faults:
         if not world.direct.pending_count():
             person, token = world.people[0], world.tokens[0].address
             receipt = person.wallet.deposit(token, UNIT)
-            entry = Entry(person.name, "deposited", token, UNIT)
+            entry = Entry(person.name, "deposited", token, UNIT, counterparty=person.payer.address)
             world.settled(receipt.tx_hash, [entry], {(person.payer.address, token): -UNIT})
         before = self._taken_in()
         world.pass_time(120)

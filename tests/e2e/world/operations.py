@@ -62,7 +62,7 @@ class Operations:
             transaction = done["result"]["transaction"]
         else:
             transaction = person.wallet.deposit(token, amount, permit=permit).tx_hash
-        entry = Entry(person.name, "deposited", token, amount)
+        entry = Entry(person.name, "deposited", token, amount, counterparty=person.payer.address)
         self._world.settled(transaction, [entry], {(person.payer.address, token): -amount})
         return f"{'permit ' if permit else ''}deposit of {amount}"
 
