@@ -1,11 +1,14 @@
 """What the API reads: pages by number, whole frames of events, and Merkle paths. Nothing here knows a user."""
 
+import bisect
 import contextlib
+import functools
+import itertools
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Engine, Row, Table, select
+from sqlalchemy import Connection, Engine, Row, Select, Table, bindparam, select
 
 from chain.stream.format import Frame
 from chain.stream.records import BlockId, Event, Inserted, Nullified, Queued, Withdrawn
@@ -212,8 +215,7 @@ class Reader:
         return Summary(self.chain_id, *state, None if root is None else bytes(root))
 
     def _state(self, connection: Connection) -> State:
-        pools = schema.POOLS
-        row = connection.execute(select(pools).where(pools.c.chain_id == self.chain_id)).one_or_none()
+        row = connection.execute(_POOL_QUERY, {"chain": self.chain_id}).one_or_none()
         if row is None:
             raise StoreError(f"the database holds no pool of chain {self.chain_id}: run `gelap indexer run` first")
         tip = None if row.tip_number is None else BlockId(row.tip_number, bytes(row.tip_hash), row.tip_timestamp)
@@ -242,42 +244,29 @@ class View:
         self.state = state
 
     def rows(
-        self, table: Table, key: str, first: int, end: int, columns: Sequence[str] | None = None
+        self, table: Table, key: str, first: int, end: int, columns: tuple[str, ...] | None = None
     ) -> list[Row[Any]]:
         """Rows with the numbers `first .. end - 1`, in order; of all columns, or of `columns` only."""
         return _rows_between(self.connection, self.chain_id, table, key, first, end, columns)
 
-    def leaves(self, first: int, end: int, columns: Sequence[str] | None = None) -> list[Leaf]:
+    def leaves(self, first: int, end: int, columns: tuple[str, ...] | None = None) -> list[Leaf]:
         """The filled leaves `first .. end - 1`, all of them in the tree; of their commitments' rows, `columns`."""
         if first >= end:
             return []
         batches = self.rows(schema.BATCHES, "number", first // BATCH, (end - 1) // BATCH + 1)
         last = batches[-1]
-        row = iter(
-            self.rows(
-                schema.COMMITMENTS, "position", batches[0].first_position, last.first_position + last.size, columns
-            )
+        rows = self.rows(
+            schema.COMMITMENTS, "position", batches[0].first_position, last.first_position + last.size, columns
         )
-        found = []
-        for batch in batches:
-            for leaf_index in range(BATCH * batch.number, BATCH * batch.number + batch.size):
-                leaf = Leaf(leaf_index, next(row))
-                if first <= leaf_index < end:
-                    found.append(leaf)
-        return found
+        starts = [(BATCH * batch.number, batch.size) for batch in batches]
+        filled = list(itertools.chain.from_iterable(range(start, start + size) for start, size in starts))
+        # Only the first batch has leaves before the page, and only the last one leaves after it.
+        begin, stop = bisect.bisect_left(filled, first), bisect.bisect_left(filled, end)
+        return list(map(Leaf, filled[begin:stop], rows[begin:stop]))
 
     def block_of(self, table: Table, key: str, number: int) -> BlockId:
         """The block that the row with this number is in; the row is there."""
-        journal = schema.JOURNAL
-        row = self.connection.execute(
-            select(journal.c.number, journal.c.hash, journal.c.timestamp)
-            .join_from(
-                table,
-                journal,
-                (journal.c.chain_id == table.c.chain_id) & (journal.c.number == table.c.block_number),
-            )
-            .where(table.c.chain_id == self.chain_id, table.c[key] == number)
-        ).one()
+        row = self.connection.execute(_block_query(table, key), {"chain": self.chain_id, "number": number}).one()
         return BlockId(row.number, bytes(row.hash), row.timestamp)
 
 
@@ -304,9 +293,32 @@ def _rows_between(
     key: str,
     first: int,
     end: int,
-    columns: Sequence[str] | None = None,
+    columns: tuple[str, ...] | None = None,
 ) -> list[Row[Any]]:
+    query = _range_query(table, key, columns)
+    return list(connection.execute(query, {"chain": chain_id, "first": first, "end": end}).all())
+
+
+# Statements are built once: building one takes as long as SQLite needs for a hundred rows.
+@functools.lru_cache
+def _range_query(table: Table, key: str, columns: tuple[str, ...] | None) -> Select[Any]:
     column = table.c[key]
     chosen = select(table) if columns is None else select(*(table.c[name] for name in columns))
-    query = chosen.where(table.c.chain_id == chain_id, column >= first, column < end)
-    return list(connection.execute(query.order_by(column)).all())
+    return chosen.where(
+        table.c.chain_id == bindparam("chain"), column >= bindparam("first"), column < bindparam("end")
+    ).order_by(column)
+
+
+@functools.lru_cache
+def _block_query(table: Table, key: str) -> Select[Any]:
+    journal = schema.JOURNAL
+    return (
+        select(journal.c.number, journal.c.hash, journal.c.timestamp)
+        .join_from(
+            table, journal, (journal.c.chain_id == table.c.chain_id) & (journal.c.number == table.c.block_number)
+        )
+        .where(table.c.chain_id == bindparam("chain"), table.c[key] == bindparam("number"))
+    )
+
+
+_POOL_QUERY = select(schema.POOLS).where(schema.POOLS.c.chain_id == bindparam("chain"))
