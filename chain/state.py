@@ -3,6 +3,7 @@
 from chain.errors import MismatchError
 from chain.events import CommitmentQueued
 from chain.pool import Pool
+from chain.rpc import on_one_endpoint
 from chain.tree import PoolTree
 from protocol.merkle import HashPairs
 
@@ -29,12 +30,14 @@ class PoolState:
         Starts from the pool's deployment again when the last block read is gone. Raises MismatchError when the events
         do not lead to the contract's state even when read afresh.
         """
+        # Head, events and the contract's word on them from one endpoint: two can be on different forks.
+        w3 = self._pool.w3
         try:
-            self._follow()
+            on_one_endpoint(w3, self._follow)
         except MismatchError:
             # A block replaced while it was read looks like this; only a mismatch that stays is one.
             self._restart()
-            self._follow()
+            on_one_endpoint(w3, self._follow)
         return self.tree
 
     def _follow(self) -> None:

@@ -14,7 +14,7 @@ import requests
 from eth_account.signers.local import LocalAccount
 
 from chain import sequencer_metrics as metrics
-from chain.errors import RpcError
+from chain.errors import RpcError, UnavailableError
 from chain.pool import Pool
 from chain.replacing import ReplacingSender, Urgency
 from chain.rpc import connect
@@ -338,3 +338,42 @@ def test_the_document_tells_of_every_option_and_metric() -> None:
     for name in metrics.REGISTRY._names_to_collectors:
         if name.startswith("gelap_") and not name.endswith(("_created", "_bucket", "_sum", "_count")):
             assert name.removesuffix("_total") in document, name
+
+
+def test_an_endpoint_that_lags_behind_the_other_one_ends_no_sequencer(
+    pool, account, queue, prover, monkeypatch
+) -> None:
+    """Events of one and the contract's word of the other would look like a chain on which nothing may be built."""
+    queue(1)
+    url = pool.w3.provider.endpoint_uri
+    w3 = connect([url, url.replace("127.0.0.1", "localhost")])
+    both = Pool(w3, pool.address, account, pool.deployed_at)
+    state = PoolState(both)
+    state.sync()
+    behind = pool.block_number()
+    queue(1)
+    _, second = w3.provider.endpoints.all
+    honest, asked = second.answer, []
+
+    def old(body: bytes, method: str) -> dict[str, Any]:
+        """What a node that knows nothing of the last blocks says."""
+        asked.append(method)
+        if method == "eth_blockNumber":
+            return {"jsonrpc": "2.0", "id": 0, "result": hex(behind)}
+        return honest(body.replace(b'"latest"', f'"{hex(behind)}"'.encode()), method)
+
+    monkeypatch.setattr(second, "answer", old)
+    first, served = w3.provider.endpoints.all[0], [3]
+    alive = first.answer
+
+    def dying(body: bytes, method: str) -> dict[str, Any]:
+        served[0] -= 1
+        if served[0] < 0:
+            raise UnavailableError("gone")
+        return alive(body, method)
+
+    monkeypatch.setattr(first, "answer", dying)
+    assert len(state.sync().pending) == 1
+    assert asked
+    monkeypatch.undo()
+    assert len(state.sync().pending) == 2
