@@ -51,7 +51,8 @@ class IndexerSource:
         if name is None:
             raise SourceError("an indexer is named by an http or https URL: correct GELAP_INDEXER")
         self.name = name
-        self._url = url.rstrip("/")
+        # The chain's id is in the path, since one indexer may serve several.
+        self._url = f"{url.rstrip('/')}/v1/chains/{chain_id}"
         self._served = (chain_id, bytes.fromhex(pool[2:]))
         self._timeout = timeout
         self._sleep = sleep
@@ -91,7 +92,7 @@ class IndexerSource:
     def tip(self) -> BlockId | None:
         """The last block that the indexer has read, as it says; None when it has read none."""
         try:
-            with self._get("/v1/status", {}, "application/json") as response:
+            with self._get("/status", {}, "application/json") as response:
                 if response.status_code != 200:
                     raise self._refusal(response)
                 tip = parse_json(read_body(response, _MOST_JSON_BYTES, FRAME_SECONDS))["tip"]
@@ -105,7 +106,7 @@ class IndexerSource:
 
     def _stream(self, after: tuple[int, str] | None) -> Iterator[EventPage]:
         query = {} if after is None else {"after": str(after[0]), "hash": after[1]}
-        response = self._get("/v1/events", query, MEDIA_TYPE)
+        response = self._get("/events", query, MEDIA_TYPE)
         try:
             if response.status_code == 409 and after is not None:
                 self._require_behind(after[0])
@@ -172,6 +173,8 @@ class IndexerSource:
         code = response.status_code
         if code == 429 or code >= 500:
             return _InterruptedError(f"answers with HTTP status {code}", retry_after(response))
+        if code == 404:
+            return SourceError(f"{self.name} is no indexer of chain {self._served[0]}: check its address")
         return SourceError(f"{self.name} answers with HTTP status {code}: is it an indexer's address?")
 
     def _given_up(self, reason: Exception) -> SourceError:

@@ -91,7 +91,7 @@ def indexer(*answers: Answer, tip: int | None = 9) -> Iterator[tuple[_Indexer, I
     newest = None if tip is None else {"number": tip, "hash": "0x" + block(tip).hash.hex(), "timestamp": 5}
 
     def answer(path: str, _: dict[str, str]) -> Answer:
-        if path == "/v1/status":
+        if path == f"/v1/chains/{CHAIN_ID}/status":
             return Answer(body=json.dumps({"tip": newest}).encode())
         return left.pop(0) if len(left) > 1 else left[0]
 
@@ -175,7 +175,7 @@ def test_a_replaced_block_and_an_indexer_that_is_behind_are_told_apart() -> None
         ([stream(1, 3)], "leaves blocks out"),
         ([stream(2, 1)], "leaves blocks out"),
         ([Answer(body=stream(1).body[:50] + b"\xff" * 500)], "is damaged"),
-        ([Answer(404)], "is it an indexer's address"),
+        ([Answer(404)], "no indexer of chain"),
         ([Answer(302, headers={"Location": "http://elsewhere.example/"})], "is it an indexer's address"),
     ],
 )
