@@ -50,6 +50,7 @@ def read_by(wallet: Wallet, source: FalseIndexer, path: Path) -> Wallet:
     return Wallet(path, wallet.keys, pool=wallet.pool, prover=wallet._prover, source=source)
 
 
+@pytest.mark.slow
 def test_an_indexer_that_hides_a_spend_gets_a_payment_refused_and_nothing_else(
     rich: Wallet, token: Token, insert_all: Callable[[], None], tmp_path: Path
 ) -> None:
@@ -95,7 +96,7 @@ def test_an_indexer_that_never_stops_is_read_up_to_the_nodes_newest_block(
         assert source.served <= wallet.pool.block_number() - wallet.pool.deployed_at + 2
 
 
-@pytest.mark.parametrize("portion", [1, 8_192])
+@pytest.mark.parametrize("portion", [1, pytest.param(8_192, marks=pytest.mark.slow)])
 def test_money_that_an_indexer_made_up_is_never_shown(
     rich: Wallet, token: Token, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, portion: int
 ) -> None:

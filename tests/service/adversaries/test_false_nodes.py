@@ -228,6 +228,7 @@ def test_whatever_a_node_answers_there_is_one_clear_error(
     assert method in node.methods()
 
 
+@pytest.mark.slow
 def test_an_endpoint_that_answers_for_a_chain_it_is_not_on_opens_no_wallet_file(
     rich: Wallet, node: FalseNode, pool: Pool, tmp_path: Path, evm_accounts: list[LocalAccount]
 ) -> None:

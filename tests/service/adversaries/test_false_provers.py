@@ -193,6 +193,7 @@ def test_a_prover_that_has_no_memos_can_settle_nothing(
     hostile.withdraw(kept)
 
 
+@pytest.mark.slow
 def test_whoever_was_handed_a_payment_can_settle_it_and_changes_nothing(
     rich: Wallet, prover: Prover, token: Token, evm_accounts: list[LocalAccount]
 ) -> None:

@@ -178,6 +178,7 @@ def test_a_relayer_that_says_settled_has_settled_nothing(
     assert rich.balance(token.address).reserved > 0
 
 
+@pytest.mark.slow
 def test_a_relayer_that_comes_after_the_deadline_comes_too_late(
     rich: Wallet, hostile: Hostile, client: RelayerClient, token: Token, pass_time: Callable[[int], None]
 ) -> None:
