@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from chain.errors import MismatchError, ReorgError, RpcError, SourceError, UnavailableError
+from chain.events import EventPage
 from chain.pool import Pool
 from chain.rpc import on_one_endpoint
 from chain.tree import PoolTree
@@ -115,7 +116,6 @@ class PoolFollower:
             with self._writing() as tree:
                 self._take(tree, portion, unconfirmed)
                 self._confirm(tree, portion, unconfirmed)
-            reading.report(portion)
 
     def _read_again(self, reading: "_Reading", known: tuple[int, str] | None) -> None:
         """Everything, in one transaction, and at least as far as `known`, the last block that was read before."""
@@ -124,7 +124,6 @@ class PoolFollower:
             last: Portion | None = None
             for portion in self._portions(reading, None):
                 self._take(tree, portion, unconfirmed)
-                reading.report(portion)
                 last = portion
             goal = min(known[0] if known else 0, reading.head)
             if last is not None and last.last_block >= goal:
@@ -138,7 +137,7 @@ class PoolFollower:
     def _portions(self, reading: "_Reading", cursor: tuple[int, str] | None) -> Iterator[Portion]:
         after = None if cursor is None else cursor[0]
         pages = consecutive(self._source.pages(cursor), after, reading.head, self._pool.block_hash)
-        return in_portions(pages, PORTION_EVENTS, PORTION_SECONDS)
+        return in_portions(reading.reported(pages), PORTION_EVENTS, PORTION_SECONDS)
 
     def _take(self, tree: PoolTree, portion: Portion, unconfirmed: Unconfirmed) -> None:
         try:
@@ -204,12 +203,14 @@ class _Reading:
 
     head: int
     progress: Progress
-    first: int | None = None
 
-    def report(self, portion: Portion) -> None:
-        if self.first is None:
-            self.first = portion.first_block
-        self.progress(portion.last_block - self.first + 1, self.head - self.first + 1)
+    def reported(self, pages: Iterator[EventPage]) -> Iterator[EventPage]:
+        """The pages, and a word on each as it arrives."""
+        first: int | None = None
+        for page in pages:
+            first = page.first_block if first is None else first
+            self.progress(page.last_block - first + 1, self.head - first + 1)
+            yield page
 
 
 def open_store(path: Path | str, keys: FullViewingKey, pool: Pool) -> Store:

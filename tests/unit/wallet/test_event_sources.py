@@ -89,6 +89,15 @@ def test_a_source_is_asked_for_what_is_new_and_for_nothing_of_the_wallets(
         assert source.asked == [None, (8, event_pool.block_hash(8))]
 
 
+def test_progress_is_told_page_by_page_in_blocks(
+    alice: Account, event_pool: EventPool, source: Served, path: Path
+) -> None:
+    told: list[tuple[int, int]] = []
+    with opened(path, alice, event_pool, source) as notes:
+        notes.sync(lambda done, total: told.append((done, total)))
+        assert told == [(3, 8), (6, 8), (8, 8)]
+
+
 def without(kind: type) -> Callable[[list[PoolEvent]], list[PoolEvent]]:
     """Leaves the last event of this kind out."""
 
