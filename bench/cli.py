@@ -277,6 +277,9 @@ def serve(
 def index(
     commitments: Annotated[int, typer.Option(min=2_000, max=10_000_000, help="On each chain that is read.")] = 50_000,
     chains: Annotated[int, typer.Option(min=1, max=16, help="How many chains are followed at once.")] = 1,
+    range_blocks: Annotated[
+        int | None, typer.Option(min=100, help="Blocks a partition in PostgreSQL; default: all in one.")
+    ] = None,
     requests: Annotated[int, typer.Option(min=10, help="Pages of 1,000 leaves that each client asks for.")] = 300,
     clients: Annotated[
         list[int] | None, typer.Option(min=1, max=64, help="How many ask at once; repeat for more. Default 1 and 4.")
@@ -296,6 +299,7 @@ def index(
     settings = {
         "commitments": commitments,
         "chains": chains,
+        "range_blocks": range_blocks,
         "database": database,
         "requests": requests,
         "clients": list(asking),
@@ -303,7 +307,7 @@ def index(
     with _reporting("index", json_file, None, repeat=repeat, **settings) as report:
         from bench.index.command import Plan, measure
 
-        report.results += measure(Plan(commitments, repeat, requests, database, asking, chains))
+        report.results += measure(Plan(commitments, repeat, requests, database, asking, chains, range_blocks))
 
 
 def _on_each_path(

@@ -14,9 +14,10 @@ from indexer.rpc import Endpoint, Endpoints
 from indexer.store import Store
 
 
-def catch_up(database: str, chains: Sequence[RecordedChain]) -> float:
+def catch_up(database: str, chains: Sequence[RecordedChain], range_blocks: int | None = None) -> float:
     """Seconds from an empty database with its tables until every chain is written and checked with its contract.
 
+    `range_blocks` is the width of a partition, None for the preset's, which is wider than the whole chain.
     Raises BenchError when what was indexed is not what is on a chain.
     """
     engine = write_engine(database)
@@ -24,7 +25,7 @@ def catch_up(database: str, chains: Sequence[RecordedChain]) -> float:
     followers = []
     for chain in chains:
         endpoints = Endpoints([Endpoint(chain.url)], chain.chain_id)
-        store = Store(write_engine(database), chain.chain_id, POOL, 0)
+        store = Store(write_engine(database), chain.chain_id, POOL, 0, range_blocks)
         followers.append(Follower(store, endpoints, POOL, Pace(0)))
     threads = [threading.Thread(target=follower.round) for follower in followers]
     started = time.perf_counter()

@@ -21,8 +21,8 @@ FIRST_CHAIN_ID = 31337
 class Plan:
     """`commitments` on each recorded chain; how many runs of catching up; `database` sqlite or postgresql.
 
-    So many `chains` are followed at once. Pages are asked for `requests` times by each of so many clients at once, for
-    every number of `clients`.
+    So many `chains` are followed at once; PostgreSQL's partitions have `range_blocks` blocks, None for all in one.
+    Pages are asked for `requests` times by each of so many clients at once, for every number of `clients`.
     """
 
     commitments: int
@@ -31,6 +31,7 @@ class Plan:
     database: str
     clients: tuple[int, ...] = (1,)
     chains: int = 1
+    range_blocks: int | None = None
 
 
 def measure(plan: Plan) -> list[Result]:
@@ -45,11 +46,13 @@ def measure(plan: Plan) -> list[Result]:
         for run in range(plan.runs):
             last = run == plan.runs - 1
             with _database(plan.database) as database:
-                seconds.append(catch_up(database, chains))
+                seconds.append(catch_up(database, chains, plan.range_blocks))
                 if last:
                     pages = [time_pages(database, commitments, plan.requests, clients) for clients in plan.clients]
     threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     case = {"database": plan.database}
+    if plan.range_blocks is not None:
+        case["partitions"] = str(chains[0].head // plan.range_blocks + 1)
     of_chains = case | {"chains": str(plan.chains)}
     rates = {"per_second_and_chain": commitments / statistics.median(seconds)}
     results = [Result("catch-up", commitments, "commitments", seconds, of_chains, rates, threads=threads)]
