@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bench.errors import BenchError
+from gelap.children import end_with_parent
 
 START_TIMEOUT = 60.0
 
@@ -51,6 +52,7 @@ def private_postgresql() -> Iterator[str]:
                 stderr=subprocess.STDOUT,
                 cwd=name,
                 start_new_session=True,
+                preexec_fn=end_with_parent,
                 **identity,  # type: ignore[call-overload]
             )
         try:
