@@ -5,7 +5,7 @@ import { CommitmentQueue } from "../src/CommitmentQueue.sol";
 import { GelapShieldedAccount } from "../src/GelapShieldedAccount.sol";
 import { Groth16Check } from "../src/Groth16Check.sol";
 import { TokenTransfers } from "../src/TokenTransfers.sol";
-import { BentToken, FeeToken, AnsweringToken, SilentToken } from "./hostile/Tokens.sol";
+import { BentToken, FeeToken, AnsweringToken, RefusingToken, SilentToken } from "./hostile/Tokens.sol";
 import { PoolTest } from "./utils/PoolTest.sol";
 import { Words } from "./utils/Words.sol";
 
@@ -343,6 +343,21 @@ contract SpendTest is PoolTest {
             GelapShieldedAccount.Spend memory spend = withdrawal(10, 0);
             spend.publicToken = uint160(bent);
             _expectWithdrawRefused(prove(spend), abi.encodeWithSelector(TokenTransfers.TransferFailed.selector, bent));
+            assertFalse(pool.nullifierUsed(spend.nullifiers[0]), "a failed spend spends nothing");
+        }
+    }
+
+    function test_PassesOnWhyATokenRefusesToPay() external {
+        for (uint256 speaks; speaks < 2; ++speaks) {
+            address refusing = address(new RefusingToken(speaks == 1));
+            GelapShieldedAccount.Spend memory spend = withdrawal(10, 0);
+            spend.publicToken = uint160(refusing);
+            _expectWithdrawRefused(
+                prove(spend),
+                speaks == 1
+                    ? abi.encodeWithSelector(RefusingToken.Frozen.selector)
+                    : abi.encodeWithSelector(TokenTransfers.TransferFailed.selector, refusing)
+            );
             assertFalse(pool.nullifierUsed(spend.nullifiers[0]), "a failed spend spends nothing");
         }
     }

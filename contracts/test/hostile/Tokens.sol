@@ -116,3 +116,25 @@ contract ReentrantToken is TestToken {
         }
     }
 }
+
+/// @notice Tells balances and refuses every transfer, with a reason or without one.
+contract RefusingToken {
+    error Frozen();
+
+    bool private immutable _speaks;
+
+    constructor(bool speaks) {
+        _speaks = speaks;
+    }
+
+    function balanceOf(address) external pure returns (uint256) {
+        return 100;
+    }
+
+    function transfer(address, uint256) external view returns (bool) {
+        if (_speaks) revert Frozen();
+        assembly {
+            revert(0, 0)
+        }
+    }
+}
