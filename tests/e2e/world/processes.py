@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -64,10 +65,22 @@ class Service:
 
     def stop(self) -> None:
         """Ask it to end; it must do so in order."""
+        self.ask_to_stop()
+        self.wait_for_end()
+
+    def ask_to_stop(self) -> None:
+        assert self.child is not None
+        self.child.process.send_signal(signal.SIGTERM)
+
+    def wait_for_end(self) -> None:
         assert self.child is not None
         child, self.child = self.child, None
-        child.stop()
-        assert child.process.returncode == 0, f"the {self.name} ended with {child.process.returncode}"
+        try:
+            code = child.process.wait(child.stop_timeout)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            raise
+        assert code == 0, f"asked to end, it ended with {code}: {self.tail()}"
 
     def put_down(self) -> None:
         """Whatever state it is in."""
@@ -109,10 +122,9 @@ def stop_all(services: Sequence[Service]) -> None:
     """Ask all to end, then wait for each: all must do so in order."""
     running = [service for service in services if service.child is not None]
     for service in running:
-        assert service.child is not None
-        service.child.process.send_signal(signal.SIGTERM)
+        service.ask_to_stop()
     for service in running:
-        service.stop()
+        service.wait_for_end()
 
 
 def gelap(*arguments: str) -> list[str]:
