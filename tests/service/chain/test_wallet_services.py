@@ -247,6 +247,7 @@ def test_when_the_relayer_refuses_after_the_proof_the_payment_is_kept_and_can_be
     assert rich.result("status")["payments"] == []
 
 
+@pytest.mark.slow
 def test_a_relayer_that_fell_silent_can_be_asked_again_by_resume(
     rich: Shell, relayer: Relayer, token: Token, monkeypatch: pytest.MonkeyPatch
 ) -> None:

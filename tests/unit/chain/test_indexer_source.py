@@ -93,6 +93,7 @@ def indexer(*answers: Answer, tip: int | None = 9) -> Iterator[tuple[_Indexer, I
     def answer(path: str, _: dict[str, str]) -> Answer:
         if path == f"/v1/chains/{CHAIN_ID}/status":
             return Answer(body=json.dumps({"tip": newest}).encode())
+        assert path == f"/v1/chains/{CHAIN_ID}/events"
         return left.pop(0) if len(left) > 1 else left[0]
 
     server = _Indexer(answer)
