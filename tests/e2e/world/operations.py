@@ -20,7 +20,7 @@ from wallet.exit_codes import ending_of
 
 
 class Operations:
-    """Runs steps. Every operation first checks that its actor's wallet and the model agree on all balances."""
+    """Runs steps. After each its actor's wallet and the model must agree on all balances."""
 
     def __init__(self, world: World) -> None:
         self._world = world
