@@ -19,7 +19,7 @@ from chain.state import PoolState
 from chain.token import Token
 from protocol.keys import Account
 from tests.service.chain.conftest import ACCEPTING_VERIFIER, UncheckedProof, UncheckedProver
-from tests.service.chain.relaying import ask
+from tests.service.chain.relaying import ask, in_block
 
 OPERATOR = Account.from_seed(bytes(range(64)), 7)
 
@@ -63,7 +63,10 @@ class ProverOfAll(UncheckedProver):
 
 
 class Direct:
-    """A relayer that is asked without HTTP, as RelayerClient asks it; tests replace what it answers."""
+    """A relayer that is asked without HTTP, as RelayerClient asks it; tests replace what it answers.
+
+    It answers when a block holds the payment, so that what a test sees next does not depend on how fast anvil mines.
+    """
 
     name = "relayer.example"
 
@@ -76,7 +79,7 @@ class Direct:
 
     def submit(self, signed: SignedQuote, spend: Spend) -> SubmissionModel:
         self.handed.append((signed, spend))
-        return self._model(self.relayer.submit(signed, spend))
+        return self._model(in_block(self.relayer, self.relayer.submit(signed, spend)))
 
     def status(self, submission_id: str) -> SubmissionModel:
         self.relayer.tend()

@@ -12,6 +12,7 @@ from typing import Any
 import uvicorn
 from eth_account import Account as EvmAccount
 from eth_account.signers.local import LocalAccount
+from hexbytes import HexBytes
 from web3 import Web3
 
 from chain.deploy import SpendKey, deploy_contract, deploy_pool, deploy_token
@@ -56,6 +57,7 @@ def served(relayer: Relayer, limit: RateLimit | None = None) -> Iterator[str]:
     try:
         while not server.started:
             assert thread.is_alive()
+            time.sleep(0.005)  # else this loop takes the processor that the server needs to start
         yield f"http://127.0.0.1:{port}"
     finally:
         server.should_exit = True
@@ -78,6 +80,14 @@ def no_mining(w3: Web3) -> Iterator[Callable[[], None]]:
     finally:
         ask(w3, "evm_mine")
         ask(w3, "evm_setAutomine", True)
+
+
+def in_block(relayer: Relayer, sent: Submission) -> Submission:
+    """The submission once a block holds it: anvil mines a moment after it took a transaction, and reads of the chain
+    come before that on a busy machine.
+    """
+    relayer.pool.w3.eth.wait_for_transaction_receipt(HexBytes(sent.hashes[-1]), timeout=20, poll_latency=0.02)
+    return sent
 
 
 def tended(relayer: Relayer, submission_id: str, tries: float = 20.0) -> Submission:

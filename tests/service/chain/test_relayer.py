@@ -196,8 +196,11 @@ def test_a_stuck_payment_whose_notes_were_spent_meanwhile_is_cancelled(
         sent = client.submit(quote, spend)
         # The node loses it, and the owner's own transaction is mined.
         w3.provider.make_request("anvil_dropTransaction", [sent.transaction])
-        threading.Timer(0.3, mine).start()
-        pool.withdraw(spend)
+        owner = threading.Thread(target=pool.withdraw, args=(spend,))
+        owner.start()
+        wait_until_sent(w3, pool.account)
+        mine()
+        owner.join(20)
         clock.time += 100
         relayer.tend()
         mine()
@@ -206,6 +209,14 @@ def test_a_stuck_payment_whose_notes_were_spent_meanwhile_is_cancelled(
     assert (found.state, found.detail) == ("failed", "it was cancelled")
     mined = w3.eth.get_transaction(found.transaction)
     assert (mined["to"], mined["gas"]) == (relayer.address, 21_000)
+
+
+def wait_until_sent(w3: Web3, account: LocalAccount) -> None:
+    """Return when a transaction of the account waits in the node's memory."""
+    deadline = time.monotonic() + 20
+    while w3.eth.get_transaction_count(account.address, "pending") == w3.eth.get_transaction_count(account.address):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 def test_several_payments_in_one_block_have_nonces_of_their_own_and_survive_a_restart(

@@ -19,6 +19,7 @@ from tests.service.chain.relaying import (
     Clock,
     accepting_pool,
     ask,
+    in_block,
     make_relayer,
     no_mining,
     paid_on_chain,
@@ -78,8 +79,12 @@ def submit(relayer: Relayer, token: Token, spend: Spend) -> Submission:
     return relayer.submit(relayer.quote(token.address, "withdraw"), spend)
 
 
+def submit_and_mine(relayer: Relayer, token: Token, spend: Spend) -> Submission:
+    return in_block(relayer, submit(relayer, token, spend))
+
+
 def test_a_payment_is_settled_only_after_its_confirmations(relayer, token, spend, w3) -> None:
-    sent = submit(relayer, token, spend)
+    sent = submit_and_mine(relayer, token, spend)
     for blocks in (1, 2):
         relayer.tend()
         found = relayer.find(sent.id)
@@ -92,7 +97,7 @@ def test_a_payment_is_settled_only_after_its_confirmations(relayer, token, spend
 def test_a_payment_whose_block_was_replaced_before_it_was_settled_is_sent_again(relayer, token, spend, w3) -> None:
     reorgs = metrics.REORGS._value.get()
     with replaced_from_here(w3):
-        sent = submit(relayer, token, spend)
+        sent = submit_and_mine(relayer, token, spend)
         relayer.tend()
         first = relayer.find(sent.id)
         assert first.block_hash is not None
@@ -112,7 +117,7 @@ def test_a_settled_payment_whose_block_was_replaced_is_pending_again_and_survive
     relayer, token, spend, w3, pool, clock, tmp_path
 ) -> None:
     with replaced_from_here(w3):
-        sent = submit(relayer, token, spend)
+        sent = submit_and_mine(relayer, token, spend)
         mine(w3, 2)
         assert tended(relayer, sent.id).state == "settled"
     # The relayer was not running meanwhile.
@@ -129,7 +134,7 @@ def test_a_settled_payment_whose_block_was_replaced_is_pending_again_and_survive
 def test_a_payment_that_can_only_fail_after_the_reorganisation_is_cancelled(relayer, token, spend, w3, pool) -> None:
     """Its owner broadcast it in the blocks that took the place."""
     with replaced_from_here(w3):
-        sent = submit(relayer, token, spend)
+        sent = submit_and_mine(relayer, token, spend)
         mine(w3, 2)
         assert tended(relayer, sent.id).state == "settled"
     pool.withdraw(spend)
@@ -143,7 +148,7 @@ def test_a_payment_that_can_only_fail_after_the_reorganisation_is_cancelled(rela
 
 def test_a_payment_that_moved_to_another_block_by_itself_is_not_sent_again(relayer, token, spend, w3) -> None:
     """anvil's own reorganisation puts the transaction into a block of the new fork."""
-    sent = submit(relayer, token, spend)
+    sent = submit_and_mine(relayer, token, spend)
     relayer.tend()
     first = relayer.find(sent.id)
     raw = w3.eth.get_raw_transaction(first.hashes[-1])
@@ -159,7 +164,7 @@ def test_a_payment_that_moved_to_another_block_by_itself_is_not_sent_again(relay
 
 
 def test_a_payment_deep_in_the_chain_is_watched_no_more_but_still_known(relayer, token, spend, w3) -> None:
-    sent = submit(relayer, token, spend)
+    sent = submit_and_mine(relayer, token, spend)
     mine(w3, POLICY.final_after)
     assert tended(relayer, sent.id).state == "settled"
     mine(w3, 1)
@@ -170,7 +175,7 @@ def test_a_payment_deep_in_the_chain_is_watched_no_more_but_still_known(relayer,
 
 
 def test_an_endpoint_that_lags_is_no_reorganisation(relayer, token, spend, w3, clock, monkeypatch) -> None:
-    sent = submit(relayer, token, spend)
+    sent = submit_and_mine(relayer, token, spend)
     mine(w3, 2)
     assert tended(relayer, sent.id).state == "settled"
     settled = relayer.find(sent.id)

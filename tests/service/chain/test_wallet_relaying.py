@@ -22,7 +22,7 @@ from chain.relayer.wire import SubmissionModel
 from chain.token import Token
 from protocol.keys import Account
 from tests.service.chain.relayed_wallets import OPERATOR, Direct, ProverOfAll, insert_everything, pool_of_all, token_of
-from tests.service.chain.relaying import RECEIVER, ask, make_relayer, served
+from tests.service.chain.relaying import RECEIVER, ask, make_relayer, no_mining, served
 from wallet import relaying
 from wallet.errors import ConsolidationError, InsufficientFundsError, NotSpendableYetError, RequestError
 from wallet.notes import Balance
@@ -416,6 +416,29 @@ def test_whatever_a_relayer_does_a_payment_settles_once_or_not_at_all(
     assert (bob.balance(token.address).total, alice.payments()) == (150, [])
     assert alice.balance(token.address).total == 400 - 150 - entry.fee
     assert token.balance_of(via.relayer.address) == entry.fee > 0
+
+
+def test_a_payment_that_waits_for_a_block_is_neither_sent_nor_spent_a_second_time(
+    alice: Wallet, via: Direct, token: Token, relayer: Relayer, w3: Web3, evm_accounts: list[LocalAccount]
+) -> None:
+    def taken(signed: SignedQuote, spend: Spend) -> SubmissionModel:
+        relayer.submit(signed, spend)
+        raise RelayerError("too many payments are under way", "busy")
+
+    via.submit = taken  # type: ignore[method-assign]
+    with no_mining(w3):
+        with pytest.raises(RelayerError, match="kept: resume sends it"):
+            alice.send(alice.new_address(), token.address, 150, via=via)  # type: ignore[arg-type]
+        with_account(alice, evm_accounts[0])
+        with pytest.raises((NotSpendableYetError, InsufficientFundsError)):
+            alice.send(alice.new_address(), token.address, 150)
+        (resumed,) = alice.resume()
+        assert (resumed.receipt, "settled already" in resumed.problem) == (None, True)
+        assert ask(w3, "txpool_status") == {"pending": "0x1", "queued": "0x0"}
+    alice.sync()
+    assert alice.payments() == []
+    (sent,) = [entry for entry in alice.history() if entry.kind == "sent"]
+    assert alice.balance(token.address).total == 400 - sent.fee
 
 
 def test_a_wallet_that_is_stopped_while_it_waits_finds_its_payment_afterwards(
