@@ -9,6 +9,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from gelap.children import end_with_parent
 from proto.client import ProverClient
 from proto.rest_client import RestProverClient
 
@@ -74,6 +75,7 @@ class Cluster:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 env=environment | self.settings | variables,
+                preexec_fn=end_with_parent,
             )
         started = Process(process, log_file)
         self.processes.append(started)

@@ -7,6 +7,7 @@ import time
 
 import redis
 
+from gelap.children import end_with_parent
 from gelap.servers import _redis_program
 
 
@@ -43,7 +44,12 @@ class RedisServer:
         ]
         with open(self.folder / "redis.log", "ab") as log:
             self.process = subprocess.Popen(
-                [_redis_program(), "-"], stdin=subprocess.PIPE, stdout=log, stderr=log, cwd=self.folder
+                [_redis_program(), "-"],
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                cwd=self.folder,
+                preexec_fn=end_with_parent,
             )
         self.process.stdin.write("\n".join(lines).encode())
         self.process.stdin.close()

@@ -16,6 +16,7 @@ from chain.deploy import deploy_token, deploy_with_keys
 from chain.pool import Pool
 from chain.rpc import connect
 from chain.token import Token
+from gelap.children import end_with_parent
 from gelap.servers import _free_port, private_anvil, private_redis
 from gelap.settings import Settings
 from protocol.keys import new_mnemonic
@@ -104,7 +105,14 @@ def world(folder: Path) -> Iterator[World]:
 def _keys_being_made() -> Iterator["subprocess.Popen[str]"]:
     """Development keys of all circuits, in a folder of their own: `gelap demo` serves whatever is in the usual one."""
     command = gelap("keys", "make", "--all", "--dir", str(_key_folder()))
-    process = subprocess.Popen(command, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    process = subprocess.Popen(
+        command,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        preexec_fn=end_with_parent,
+    )
     try:
         yield process
     finally:

@@ -110,7 +110,8 @@ def test_one_trace_leads_from_the_caller_through_the_gateway_to_the_phases_of_th
         assert span.parent_span_id == attempt.span_id
         assert abs(span.start_time_unix_nano - place) < 1000
         place = span.end_time_unix_nano
-    assert 30e6 <= place - spans["prove"][1].start_time_unix_nano < attempt.end_time_unix_nano - place + 300e6
+    assert place - spans["prove"][1].start_time_unix_nano >= 30e6
+    assert place <= attempt.end_time_unix_nano + 5e6
 
 
 def test_a_callers_trace_is_gone_on_with_and_a_malformed_one_is_ignored(traced, collector):

@@ -272,7 +272,7 @@ def test_a_query_that_the_database_cannot_answer_in_time_is_given_up(
     monkeypatch.setattr(analytics, "_first_period", lambda view, *_: view.connection.scalar(endless))
     with served(indexed, 31337, query_seconds=0.5) as api:
         response = post(api, "{ pool { history { nodes { start } } } }")
-        assert (response.status_code, response.elapsed.total_seconds() < 3) == (503, True)
+        assert (response.status_code, response.elapsed.total_seconds() < 10) == (503, True)
         assert "takes longer than 0.5 s" in response.json()["detail"]
         # The connection is as good as before, for longer than that query had.
         for _ in range(8):
@@ -361,7 +361,7 @@ def _named(type_: dict[str, Any]) -> str:
 def test_a_query_outside_of_the_limits_is_refused_and_read_nothing(sqlite_api: str, query: str, message: str) -> None:
     response = post(sqlite_api, query, Accept="application/graphql-response+json")
     assert response.headers["Content-Type"] == "application/graphql-response+json"
-    assert response.elapsed.total_seconds() < 2
+    assert response.elapsed.total_seconds() < 10
     answer = response.json()
     assert message in answer["errors"][0]["message"]
     if "data" in answer:

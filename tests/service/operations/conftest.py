@@ -10,6 +10,7 @@ import time
 
 import pytest
 
+from gelap.children import end_with_parent
 from proto.client import ProverClient
 from proto.rest_client import RestProverClient
 from tests.service.fake_cluster import FAKE
@@ -41,6 +42,7 @@ class Up:
                 stdout=subprocess.PIPE,
                 stderr=stderr,
                 env=environment,
+                preexec_fn=end_with_parent,
             )
         self._document = None
 

@@ -121,7 +121,7 @@ def test_an_endless_answer_of_a_prover_is_not_read_into_memory() -> None:
             client.circuits()
         with pytest.raises(errors.UnreachableError, match="no gateway"):
             list(client.watch("ab"))
-        assert time.monotonic() - started < 5
+        assert time.monotonic() - started < 20
 
 
 def test_a_dripping_stream_of_a_prover_ends_at_the_time_that_was_set() -> None:
@@ -130,7 +130,7 @@ def test_a_dripping_stream_of_a_prover_ends_at_the_time_that_was_set() -> None:
         started = time.monotonic()
         with pytest.raises(errors.TimedOutError):
             list(client.watch("ab", timeout=0.5))
-        assert time.monotonic() - started < 5
+        assert time.monotonic() - started < 20
 
 
 @pytest.mark.parametrize("seconds", [2**64 - 1, 10**12, -(10**15)])

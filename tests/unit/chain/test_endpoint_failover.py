@@ -44,7 +44,7 @@ def block(fill: str) -> Callable[..., dict[str, Any]]:
     return answer
 
 
-def client(*urls: str, sleeps: list[float] | None = None, timeout: float = 2.0) -> Web3:
+def client(*urls: str, sleeps: list[float] | None = None, timeout: float = 10.0) -> Web3:
     pauses = [] if sleeps is None else sleeps
     return Web3(FailoverProvider([Endpoint(url, timeout) for url in urls], 30.0, pauses.append))
 
@@ -102,7 +102,8 @@ def test_a_pause_longer_than_the_patience_is_not_waited_for() -> None:
 def test_an_answer_that_drips_is_given_up() -> None:
     dripping, good = Node(eth_blockNumber=fails(Drip())), Node(eth_blockNumber=lambda: "0x5")
     with serving(dripping, good) as urls:
-        assert client(*urls, timeout=0.05).eth.block_number == 5
+        impatient, patient = (Endpoint(url, timeout) for url, timeout in zip(urls, (0.05, 10.0), strict=True))
+        assert Web3(FailoverProvider([impatient, patient], 30.0)).eth.block_number == 5
 
 
 def test_an_endpoint_of_another_chain_is_left_alone() -> None:
