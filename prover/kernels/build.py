@@ -47,6 +47,10 @@ _SETUP = (
     "prover.ntt.cpu_kernels",
     "prover.msm.sparse_kernels",
 )
+_SETUP_IN_LANES = (
+    "prover.msm.lane_scale_kernels:g2",
+    "prover.msm.lane_scale_kernels:g1",
+)
 
 
 def proof_units() -> tuple[str, ...]:
@@ -55,7 +59,7 @@ def proof_units() -> tuple[str, ...]:
 
 
 def _set_of(unit: str) -> tuple[str, ...]:
-    for units in (proof_units(), _SETUP):
+    for units in (proof_units(), _SETUP + (_SETUP_IN_LANES if cpu_path().name == "ifma" else ())):
         if unit in units:
             return units
     return (unit,)

@@ -18,7 +18,7 @@ from prover.msm.lane_workspace import Workspace, column_bits
 _KERNELS = "prover.msm.lane_bucket_kernels"
 _sort_digits = entry(_KERNELS, "sort_digits")
 _group_entries = entry(_KERNELS, "group_entries")
-_sum_buckets = group_entries(_KERNELS, "sum_buckets")
+sum_buckets = group_entries(_KERNELS, "sum_buckets")
 _weigh_groups = group_entries(_KERNELS, "weigh_groups")
 
 
@@ -33,11 +33,11 @@ def window_sum(
     buckets = len(work.buckets) - 8
     stride = 8 * bases.shape[1]
     _sort_digits(digits, start, stop, bases.ctypes.data, stride, work.entries, work.ends[: buckets + 1])
-    sum_buckets = _sum_buckets[work.width]
-    sum_buckets(work.entries, work.ends, work.sizes, buckets, work.buckets, *work.arrays)
+    add_up = sum_buckets[work.width]
+    add_up(work.entries, work.ends, work.sizes, buckets, work.buckets, *work.arrays)
     bits = column_bits(buckets)
     columns, rows = 1 << bits, buckets >> bits
     address = work.buckets.ctypes.data
     _group_entries(buckets, work.sizes, bits, address, stride, work.entries, work.ends)
-    sum_buckets(work.entries, work.ends, work.sizes, columns + rows, work.groups, *work.arrays)
+    add_up(work.entries, work.ends, work.sizes, columns + rows, work.groups, *work.arrays)
     _weigh_groups[work.width](work.groups, columns, bits, rows, window_sums, window)

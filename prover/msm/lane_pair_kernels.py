@@ -32,7 +32,7 @@ _AHEAD = 32
 
 
 @kernel
-def _invert_lanes(product, row, addresses, like):
+def invert_lanes(product, row, addresses, like):
     """1 / product in every lane, by one inversion for the eight."""
     store_points(addresses[0], product, product)
     running = one(like)
@@ -110,7 +110,7 @@ def add_batch(left, right, start, stop, sums, scratch, like):
         spill(gaps, group, gap)
         spill(products, group, product)
         product = lanes.mul(product, gap)
-    shared = _invert_lanes(product, row, row_addresses, like)
+    shared = invert_lanes(product, row, row_addresses, like)
     for j in range(stop - 8, start - 1, -8):
         group = (j - start) >> 3
         inverted = lanes.mul(shared, unspill(products, group, kind))

@@ -214,7 +214,7 @@ def _msm(
             tasks.append((counts[window] / parts[window], partial(work, window * most + part)))
     tasks.sort(key=lambda task: -task[0])
     largest = max(math.ceil(len(scalars) / parts[window]) for window in np.flatnonzero(counts).tolist())
-    _run_with_workspaces([task for _, task in tasks], threads, partial(Workspace, largest, buckets, width))
+    run_with_workspaces([task for _, task in tasks], threads, partial(Workspace, largest, buckets, width))
     combine_windows[width](sums, len(digits), most, window_bits, result)
     return result[0]
 
@@ -225,7 +225,7 @@ def _sum_part(
     window_sum(digits, start, stop, points, work, sums, row)
 
 
-def _run_with_workspaces(tasks: list[Callable[[Workspace], None]], threads: int, make: Callable[[], Workspace]) -> None:
+def run_with_workspaces(tasks: list[Callable[[Workspace], None]], threads: int, make: Callable[[], Workspace]) -> None:
     """Run every task with a workspace that no other task uses meanwhile."""
     free: SimpleQueue[Workspace] = SimpleQueue()
     for _ in range(min(threads, len(tasks))):

@@ -12,7 +12,7 @@ from prover.kernels.device import kernel
 from prover.kernels.ifma import coordinate
 from prover.kernels.ifma.coordinate import lanes_like
 from prover.kernels.ifma.lanes import load_points, spill, store_points, unspill
-from prover.msm.lane_pair_kernels import _invert_lanes
+from prover.msm.lane_pair_kernels import invert_lanes
 from tests.unit.lane_support import needs_ifma, spilled, unspilled
 
 pytestmark = needs_ifma
@@ -182,4 +182,4 @@ def test_lanes_share_one_inversion(components):
 def _inverted_times(values, out, row, addresses, like):
     kind = lanes_like(like)
     value = unspill(values, 0, kind)
-    spill(out, 0, coordinate.mul(value, _invert_lanes(value, row, addresses, like)))
+    spill(out, 0, coordinate.mul(value, invert_lanes(value, row, addresses, like)))

@@ -246,7 +246,7 @@ def test_after_a_warm_up_every_kernel_of_a_proof_is_in_memory():
 
 def test_every_unit_of_a_set_is_one_that_can_be_compiled():
     """A misspelt unit would be noticed on the other arithmetic path only."""
-    for unit in {*build._PROOF, *build._PROOF_IN_LANES, *build._PROOF_PORTABLE, *build._SETUP}:
+    for unit in {*build._PROOF, *build._PROOF_IN_LANES, *build._PROOF_PORTABLE, *build._SETUP, *build._SETUP_IN_LANES}:
         module, _, group = unit.partition(":")
         source = _ROOT / (module.replace(".", "/") + ".py")
         assert "@export(" in source.read_text()

@@ -61,3 +61,11 @@ def points_to_lanes(points, out, like, start, stop):
     for i in range(start, stop):
         store(out, i, 0, to_lanes(load(points, i, 0, like)))
         store(out, i, 1, to_lanes(load(points, i, 1, like)))
+
+
+@export("u64[:,:], u64[:,:], like, i64, i64")
+def points_from_lanes(points, out, like, start, stop):
+    """Rows start .. stop-1 of `out` = those of `points`, affine and in the lanes' form, in the portable form."""
+    for i in range(start, stop):
+        store(out, i, 0, from_lanes(load(points, i, 0, like)))
+        store(out, i, 1, from_lanes(load(points, i, 1, like)))

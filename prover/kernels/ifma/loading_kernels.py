@@ -15,7 +15,7 @@ from prover.kernels.ifma.lanes import LANES, PAIR, load_points, load_words, mask
 from prover.kernels.ifma.scalars import broadcast
 
 
-def _scaled(a, factor):
+def scaled(a, factor):
     """Every component of `a` times `factor`, of F_q; only inside kernels."""
     raise NotImplementedError("lanes exist inside kernels only")
 
@@ -25,7 +25,7 @@ def _curve_constant(table, like):
     raise NotImplementedError("lanes exist inside kernels only")
 
 
-@overload(_scaled)
+@overload(scaled)
 def _overload_scaled(a, factor):
     if a == LANES:
         return lambda a, factor: mul(a, factor)
@@ -87,7 +87,7 @@ def check_and_convert(addresses, start, stop, target, stride, constants, kind):
     factor = broadcast(constants, 0)
     for i in range(start, stop, 8):
         x, y = load_points(addresses, i, kind)
-        x, y = _scaled(x, factor), _scaled(y, factor)
+        x, y = scaled(x, factor), scaled(y, factor)
         gap = small_difference(square(y), mul(square(x), x))
         wrong += _nonzero(difference(gap, _curve_constant(constants, x))) != 0
         store_points(np.uint64(target + i * stride), x, y)
