@@ -147,17 +147,19 @@ def test_a_payment_that_can_only_fail_after_the_reorganisation_is_cancelled(rela
 
 
 def test_a_payment_that_moved_to_another_block_by_itself_is_not_sent_again(relayer, token, spend, w3) -> None:
-    """anvil's own reorganisation puts the transaction into a block of the new fork."""
+    """anvil's own reorganisation puts the transaction into the next block of the new fork. (A block with the same
+    transactions would keep its time, and so its hash.)
+    """
     sent = submit_and_mine(relayer, token, spend)
+    mine(w3, 1)
     relayer.tend()
     first = relayer.find(sent.id)
     raw = w3.eth.get_raw_transaction(first.hashes[-1])
-    ask(w3, "anvil_reorg", 1, [[raw.to_0x_hex(), 0]])
-    mine(w3, 1)
+    ask(w3, "anvil_reorg", 2, [[raw.to_0x_hex(), 1]])
     relayer.tend()
     moved = relayer.find(sent.id)
     assert moved.hashes == first.hashes
-    assert moved.block_number is not None
+    assert moved.block_number == first.block_number + 1
     assert moved.block_hash != first.block_hash
     mine(w3, 3)
     assert tended(relayer, sent.id).state == "settled"

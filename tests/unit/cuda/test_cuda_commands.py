@@ -36,6 +36,7 @@ def prove(files, *arguments: str, witness: str = "good", **environment: str):
     )
 
 
+@pytest.mark.slow
 def test_a_proof_by_the_devices_code_is_valid(files):
     result = prove(files, "--device", "shim")
     assert (result.returncode, result.stdout) == (0, ""), result.stderr

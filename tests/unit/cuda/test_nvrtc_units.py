@@ -19,6 +19,7 @@ def _compile_all(arch: str) -> dict[str, compiler.CompiledUnit]:
     return {unit.unit: unit for unit in compiler.preload(arch)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("capability", CAPABILITIES)
 def test_every_unit_compiles_to_ptx_with_the_parameters_that_the_shim_reads(capability):
     compiled = _compile_all(f"compute_{capability}")
