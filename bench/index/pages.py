@@ -71,12 +71,13 @@ def _serve(database: str, parent: Connection) -> None:
     from gelap.listener import HttpListener
     from gelap.rate_limit import RateLimit
     from indexer.api.app import api_app
-    from indexer.api.served import Api
+    from indexer.api.served import Api, spare_the_collector
     from indexer.database import read_engine
     from indexer.errors import SettingsError
     from indexer.reader import Reader
 
     async def serve() -> None:
+        spare_the_collector()
         api = Api({"local": Reader(read_engine(database), _CHAIN_ID)}, RateLimit(0, 1))
         async with api, HttpListener(api_app(api), "127.0.0.1:0", SettingsError) as listener:
             parent.send(("127.0.0.1", listener.port))
