@@ -66,8 +66,8 @@ def replaced_from_here(w3: Web3) -> Iterator[None]:
     yield
     after = w3.eth.block_number
     assert ask(w3, "evm_revert", snapshot)
-    # Another time in its header gives the first new block another hash.
-    ask(w3, "evm_increaseTime", 7)
+    # Another time in its header, later than the replaced one can have been, gives the first new block another hash.
+    ask(w3, "evm_increaseTime", 600)
     ask(w3, "anvil_mine", hex(after - before + 2))
 
 
