@@ -1,12 +1,16 @@
-"""What a caller has set for programs of their own is no setting of the tests.
-
-A relayer, an indexer or a proxy that is named in the environment would be asked by the commands under test, and spans
-would be sent to whoever collects them.
-"""
+"""What holds for all tests: a caller's own settings do not reach them, and none fails because a machine is busy."""
 
 import os
 
-# Where compiled kernels, keys and programs are, and how long the test of the whole product runs.
+from hypothesis import HealthCheck, settings
+
+# How long an example takes, or the drawing of one, says how busy the machine is.
+settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unhurried")
+
+# A relayer, an indexer or a proxy that the caller has named would be asked by the commands under test, and spans would
+# be sent to whoever collects them. Kept is where compiled kernels, keys and programs are, and how long the test of the
+# whole product runs.
 KEPT = ("GELAP_CACHE_DIR", "GELAP_KEY_DIR", "GELAP_ANVIL", "GELAP_CPU_PATH")
 KEPT_GROUPS = ("GELAP_E2E_",)
 PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")

@@ -372,7 +372,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(steps=STEPS, confirmations=st.integers(0, 3))
 def test_any_story_of_forks_restarts_and_failures_ends_in_what_the_chain_says(
     steps: list[tuple[Any, ...]], confirmations: int, tmp_path_factory: pytest.TempPathFactory
