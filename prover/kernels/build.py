@@ -50,6 +50,9 @@ _SETUP = (
 _SETUP_IN_LANES = (
     "prover.msm.lane_scale_kernels:g2",
     "prover.msm.lane_scale_kernels:g1",
+    "prover.msm.lane_sparse_kernels:g2",
+    "prover.msm.lane_sparse_kernels:g1",
+    "prover.msm.lane_sparse_kernels",
 )
 
 

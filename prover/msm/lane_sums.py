@@ -19,9 +19,13 @@ def sum_lists(entries: np.ndarray, counts: np.ndarray, work: Workspace) -> np.nd
     entries: uint64, addresses of points, the lowest bit set for the opposite, list after list; counts: int64 (lists,),
     their lengths. `work` was made for so many points and lists.
     """
-    lists = len(counts)
     work.entries[: len(entries)] = entries
-    np.cumsum(counts, out=work.ends[:lists])
+    np.cumsum(counts, out=work.ends[: len(counts)])
+    return add_up(len(counts), work)
+
+
+def add_up(lists: int, work: Workspace) -> np.ndarray:
+    """As `sum_lists`, for lists in work.entries that end at work.ends."""
     sum_buckets[work.width](work.entries, work.ends, work.sizes, lists, work.buckets, *work.arrays)
     return work.buckets[:lists]
 

@@ -5,7 +5,8 @@ multiplications would double 254 times a term. Instead each base's multiples 2^(
 all rows, and a row throws them into one set of buckets whatever their window: 254 / c additions a term, and two a
 bucket at the end (Yao, "On the evaluation of powers", 1976, with signed digits). A value near r is replaced by its
 opposite. The matrices of a circuit hold little but 1 and -1: values that fit into one window are added on their own,
-so that only the bases of the others need multiples.
+so that only the bases of the others need multiples. With AVX-512 IFMA additions are in eight lanes, to the same sums:
+see `prover.msm.lane_sparse`.
 """
 
 import itertools
@@ -17,14 +18,16 @@ import numpy as np
 from prover.kernels.cpu.arrays import as_rows, read_only
 from prover.kernels.cpu.threads import default_threads, run_all, run_ranges
 from prover.kernels.native import entry, group_entries
+from prover.kernels.paths import cpu_path
+from prover.msm import lane_sparse
 from prover.msm.digits import signed_digits
 from prover.msm.plan import windows_for
 
 # Multiples of the bases that are kept at a time; more windows than fit are done in turns.
 _MULTIPLES_BYTES = 256 << 20
 _MAX_WINDOW_BITS = 8
-# Values below this fit into one window, whose signed digits go up to 2^(bits - 1).
-_SMALL = 1 << (_MAX_WINDOW_BITS - 1)
+# Fewer entries than this are not worth preparing for eight lanes.
+_LEAST_IN_LANES = 1024
 
 _KERNELS = "prover.msm.sparse_kernels"
 _make_short = entry(_KERNELS, "make_short")
@@ -90,16 +93,34 @@ class _Entries:
         return _Entries(row_ptr, self.index[chosen], self.values[chosen], self.negated[chosen])
 
 
+def _used(entries: _Entries, window_bits: int, threads: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The bases used, each entry's number among them (uint32), and digits in one window or more, as many as needed."""
+    used, index = np.unique(entries.index, return_inverse=True)
+    values = entries.values
+    if values[:, 1:].any() or values[:, 0].max(initial=0) >= 1 << (window_bits - 1):
+        digits = signed_digits(values, window_bits, threads)
+        digits = digits[: 1 + max(np.flatnonzero(digits.any(axis=1)), default=0)]
+    else:
+        digits = values[None, :, 0].astype(np.int16)
+    digits[:, entries.negated] *= -1
+    return used, index.astype(np.uint32), digits
+
+
+def _add_entries_in_lanes(
+    entries: _Entries, bases: np.ndarray, sums: np.ndarray, window_bits: int, threads: int
+) -> None:
+    used, index, digits = _used(entries, window_bits, threads)
+    row_ptr = read_only(entries.row_ptr)
+    lane_sparse.add_entries(row_ptr, index, digits, bases[used], sums, window_bits, _MULTIPLES_BYTES, threads)
+
+
 def _add_entries(entries: _Entries, bases: np.ndarray, sums: np.ndarray, window_bits: int, threads: int) -> None:
     """Add value * base of every entry to its row of `sums`, in windows of `window_bits`."""
-    used, index = np.unique(entries.index, return_inverse=True)
-    digits = signed_digits(entries.values, window_bits, threads)
-    digits[:, entries.negated] *= -1
-    digits = digits[: 1 + max(np.flatnonzero(digits.any(axis=1)), default=0)]
+    used, index, digits = _used(entries, window_bits, threads)
     bases = bases[used]
     multiples = _Multiples(bases, window_bits, threads)
     turn = max(1, _MULTIPLES_BYTES // bases.nbytes)
-    row_ptr, index = read_only(entries.row_ptr), read_only(index.astype(np.uint32))
+    row_ptr, index = read_only(entries.row_ptr), read_only(index)
     width = bases.shape[1]
     for first in range(0, len(digits), turn):
         some_digits = digits[first : first + turn]
@@ -130,15 +151,22 @@ def _sparse_combination(
     negated = np.empty(len(values), dtype=np.bool_)
     _make_short(values, negated)
     entries = _Entries(row_ptr, index, values, negated)
-    small = ~values[:, 1:].any(axis=1) & (values[:, 0] < _SMALL)
+    in_lanes = len(values) >= _LEAST_IN_LANES and cpu_path().name == "ifma"
+    add_entries = _add_entries_in_lanes if in_lanes else _add_entries
+    small_bits = lane_sparse.SMALL_BITS if in_lanes else _MAX_WINDOW_BITS
+    # They fit into one window, whose signed digits go up to 2^(bits - 1).
+    small = ~values[:, 1:].any(axis=1) & (values[:, 0] < 1 << (small_bits - 1))
 
     if small.any():
-        _add_entries(entries.only(small), bases, sums, _MAX_WINDOW_BITS, threads)
+        add_entries(entries.only(small), bases, sums, small_bits, threads)
     if not small.all():
         long = entries.only(~small)
         busy_rows = int(np.count_nonzero(np.diff(long.row_ptr)))
-        window_bits = _window_bits(busy_rows, len(long.index), len(np.unique(long.index)))
-        _add_entries(long, bases, sums, window_bits, threads)
+        if in_lanes:
+            window_bits = lane_sparse.window_bits(busy_rows, len(long.index))
+        else:
+            window_bits = _window_bits(busy_rows, len(long.index), len(np.unique(long.index)))
+        add_entries(long, bases, sums, window_bits, threads)
     out = np.zeros((rows, width), dtype=np.uint64)
     run_ranges(partial(_to_affine[width], sums, out), rows, threads)
     return out

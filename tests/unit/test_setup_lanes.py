@@ -10,7 +10,7 @@ from prover.errors import FormatError
 from prover.kernels.cpu import points
 from prover.kernels.paths import CpuPath
 from prover.limbs import to_limbs
-from prover.msm import fixed_base, lane_fixed_base, lane_scaling
+from prover.msm import fixed_base, lane_fixed_base, lane_scaling, lane_sparse, sparse
 from prover.msm.endomorphism import LAMBDA
 from tests.unit.lane_support import needs_ifma
 
@@ -22,14 +22,16 @@ pytestmark = needs_ifma
 
 @pytest.fixture
 def on(monkeypatch):
-    """Choose the path of `fixed_base`, and get the list that grows when something is done in eight lanes."""
+    """Choose the path of these modules, and get the list that grows when something is done in eight lanes."""
     calls = []
-    for module, name in ((lane_fixed_base, "multiples"), (lane_scaling, "scale_points")):
+    replaced = (lane_fixed_base, "multiples"), (lane_scaling, "scale_points"), (lane_sparse, "add_entries")
+    for module, name in replaced:
         work = getattr(module, name)
         monkeypatch.setattr(module, name, lambda *args, work=work: calls.append(1) or work(*args))
 
     def choose(name):
-        monkeypatch.setattr(fixed_base, "cpu_path", lambda: CpuPath(name, "for a test"))
+        for module in (fixed_base, sparse):
+            monkeypatch.setattr(module, "cpu_path", lambda: CpuPath(name, "for a test"))
         return calls
 
     return choose
@@ -107,3 +109,54 @@ def test_steps_reach_the_scalar_and_stop_at_special_cases():
     # Without halving: the last step would add -P to -P, and P to -P.
     for scalar in (R - 2, R):
         assert lane_scaling.steps_of(fixed_base._signed_bits(scalar, 0)) is None
+
+
+def _matrix(rows: int, wide: int, bases: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Rows of every kind: empty, of ones and minus ones, of short and of long values, and one of `wide` entries."""
+    lengths = [_SOURCE.choice([0, 1, 2, 3, 12]) for _ in range(rows)]
+    lengths[rows // 2] = wide
+    count = sum(lengths)
+    kinds = [lambda: 1, lambda: R - 1, lambda: _SOURCE.randrange(R), lambda: _SOURCE.choice([*EDGES, 2, 3, 127, 128])]
+    values = to_limbs([_SOURCE.choice(kinds)() for _ in range(count)])
+    index = np.array([_SOURCE.randrange(bases) for _ in range(count)], dtype=np.uint32)
+    return np.cumsum([0, *lengths]), index, values
+
+
+@pytest.mark.parametrize("windows_at_a_time", [3, 1000])
+@pytest.mark.parametrize(
+    ("combine", "multiply", "base"),
+    [
+        (sparse.sparse_combination_g1, fixed_base.fixed_base_g1, G1),
+        (sparse.sparse_combination_g2, fixed_base.fixed_base_g2, G2),
+    ],
+)
+def test_sparse_combinations_are_those_of_the_portable_path(
+    on, monkeypatch, combine, multiply, base, windows_at_a_time
+):
+    """Among few bases, with equal, opposite and infinite ones: additions meet every special case."""
+    bases = multiply(base, to_limbs([0, 1, 1, R - 1, 2, 0, *(_SOURCE.randrange(R) for _ in range(30))]))
+    monkeypatch.setattr(sparse, "_MULTIPLES_BYTES", windows_at_a_time * bases.nbytes)
+    monkeypatch.setattr(lane_sparse, "_TASK", 1 << 12)
+    matrix = _matrix(700, 900, len(bases))
+    for threads in (1, 3):
+        portable, in_lanes, used = _both(on, lambda threads=threads: combine(*matrix, bases, threads))
+        assert used
+        assert np.array_equal(portable, in_lanes)
+        on("scalar").clear()
+
+
+def test_rows_of_nothing_but_infinity_are_infinity_in_lanes(on):
+    calls = on("ifma")
+    row_ptr, index, values = _matrix(700, 900, 4)
+    bases = np.concatenate([np.zeros((4, 8), dtype=np.uint64), G1[None]])
+    assert not sparse.sparse_combination_g1(row_ptr, index, values, bases).any()
+    assert calls
+
+
+def test_a_sparse_combination_of_points_off_the_curve_is_refused(on):
+    on("ifma")
+    row_ptr, index, values = _matrix(700, 900, 4)
+    wrong = np.tile(G1, (4, 1))
+    wrong[3, 4] ^= 1
+    with pytest.raises(FormatError, match="not on its curve"):
+        sparse.sparse_combination_g1(row_ptr, index, values, wrong)

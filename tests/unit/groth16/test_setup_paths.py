@@ -12,7 +12,7 @@ from prover.formats.zkey import write_zkey
 from prover.groth16.ceremony import new_powers_of_tau
 from prover.groth16.setup import setup
 from prover.kernels.paths import CpuPath
-from prover.msm import fixed_base
+from prover.msm import fixed_base, sparse
 from prover.r1cs import R1CS
 from tests.unit.groth16 import samples
 from tests.unit.lane_support import needs_ifma
@@ -39,7 +39,7 @@ def test_files_of_a_setup_are_the_same_on_both_paths(tmp_path, monkeypatch):
     circuit = _random_circuit(random.Random(7))
     files = {}
     for name in ("scalar", "ifma"):
-        for module in (backend, fixed_base):
+        for module in (backend, fixed_base, sparse):
             monkeypatch.setattr(module, "cpu_path", lambda name=name: CpuPath(name, "for a test"))
         source = random.Random(8)
         monkeypatch.setattr(secrets, "randbelow", source.randrange)
