@@ -21,6 +21,7 @@ from indexer.events import parse_log
 from indexer.follower import Follower, Pace
 from indexer.rpc import Endpoints
 from indexer.store import Store
+from prover.kernels.cpu.poseidon import hash_pairs
 from tests.service.indexer.conftest import served, served_chains
 from tests.unit.indexer.conftest import InProcess
 
@@ -33,7 +34,7 @@ DEPOSIT, WITHDRAWAL, INSERT = Transaction(0, 1), Transaction(2, 2, withdrawal=Tr
 @pytest.fixture(scope="module")
 def chain() -> SyntheticChain:
     """Eleven days with a block each 1,000 s, quiet from the third to the sixth."""
-    chain = SyntheticChain(block_seconds=1_000)
+    chain = SyntheticChain(hash_pairs, block_seconds=1_000)
     for number in range(1, 950):
         quiet = 200 < number < 500
         busy = [WITHDRAWAL] * (number % 3) + [DEPOSIT] + [INSERT] * (number % 7 == 0)

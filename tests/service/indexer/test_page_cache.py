@@ -20,6 +20,7 @@ from indexer.errors import SettingsError
 from indexer.follower import Follower, Pace
 from indexer.rpc import Endpoints
 from indexer.store import Store
+from prover.kernels.cpu.poseidon import hash_pairs
 from tests.service.indexer.conftest import served
 from tests.unit.indexer.conftest import InProcess
 
@@ -46,7 +47,7 @@ def server(tmp_path: Path) -> Iterator[RedisServer]:
 @pytest.fixture
 def chain() -> SyntheticChain:
     """1,024 leaves, and then blocks enough for them to be final."""
-    chain = SyntheticChain()
+    chain = SyntheticChain(hash_pairs)
     chain.add([*[DEPOSIT] * 1024, *[INSERT] * 16])
     for _ in range(4):
         chain.add([])

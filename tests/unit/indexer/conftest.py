@@ -13,6 +13,7 @@ from indexer.database import migrate, sqlite_url, write_engine
 from indexer.follower import Follower, Pace
 from indexer.rpc import Endpoint, Endpoints
 from indexer.store import Store
+from prover.kernels.cpu.poseidon import hash_pairs
 
 
 class InProcess(Endpoint):
@@ -37,7 +38,7 @@ class InProcess(Endpoint):
 
 @pytest.fixture
 def chain() -> SyntheticChain:
-    return SyntheticChain()
+    return SyntheticChain(hash_pairs)
 
 
 @pytest.fixture

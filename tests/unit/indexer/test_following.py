@@ -20,6 +20,7 @@ from indexer.reader import Reader
 from indexer.rpc import Endpoints
 from indexer.store import Store
 from protocol.merkle import MerkleTree
+from prover.kernels.cpu.poseidon import hash_pairs
 from tests.unit.indexer.conftest import InProcess
 
 Follow = Callable[..., Follower]
@@ -379,7 +380,7 @@ def test_any_story_of_forks_restarts_and_failures_ends_in_what_the_chain_says(
 ) -> None:
     database = sqlite_url(tmp_path_factory.mktemp("story") / "indexer.sqlite")
     migrate(write_engine(database))
-    chain = SyntheticChain()
+    chain = SyntheticChain(hash_pairs)
     nodes = [InProcess(chain, "one"), InProcess(chain, "two")]
 
     def new_follower() -> Follower:
