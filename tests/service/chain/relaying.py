@@ -24,8 +24,8 @@ from chain.relayer.prices import Prices
 from chain.relayer.quote import Kind, SignedQuote
 from chain.relayer.service import Relayer
 from chain.token import Token
+from gelap.children import Child
 from gelap.rate_limit import RateLimit
-from gelap.servers import _free_port
 from protocol.address import Address
 from protocol.field import R
 from protocol.memo import encrypt
@@ -49,8 +49,7 @@ class Clock:
 @contextmanager
 def served(relayer: Relayer, limit: RateLimit | None = None) -> Iterator[str]:
     """The relayer's interface at the URL that is yielded."""
-    port = _free_port()
-    config = uvicorn.Config(relayer_app(relayer, limit), port=port, log_config=None, access_log=False, ws="none")
+    config = uvicorn.Config(relayer_app(relayer, limit), port=0, log_config=None, access_log=False, ws="none")
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
     thread.start()
@@ -58,10 +57,23 @@ def served(relayer: Relayer, limit: RateLimit | None = None) -> Iterator[str]:
         while not server.started:
             assert thread.is_alive()
             time.sleep(0.005)  # else this loop takes the processor that the server needs to start
-        yield f"http://127.0.0.1:{port}"
+        (listening,) = server.servers[0].sockets
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
     finally:
         server.should_exit = True
         thread.join(20)
+
+
+def listening(child: Child, seconds: float = 60.0) -> dict[str, Any]:
+    """What the log of a relayer's process says when it is ready: its ports among it."""
+    deadline = time.monotonic() + seconds
+    while True:
+        for line in child.log_text().splitlines():
+            if '"event": "relayer ready"' in line and line.endswith("}"):
+                return dict(json.loads(line))
+        assert child.ended() is None, child.ended()
+        assert time.monotonic() < deadline, child.log_text()
+        time.sleep(0.05)
 
 
 def ask(w3: Web3, method: str, *parameters: object) -> object:

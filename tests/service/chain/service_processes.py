@@ -7,7 +7,6 @@ from pathlib import Path
 
 from chain.pool import Pool
 from chain.token import Token
-from gelap.servers import _free_port
 from indexer.database import sqlite_url
 from tests.e2e.world.processes import Service, environment
 from tests.service.chain.relaying import ONE_ETHER, funded_account
@@ -22,7 +21,6 @@ def indexer_and_relayer(
     (folder / "prices.json").write_text(json.dumps({token.address: one_ether}))
     (folder / "relayer-key").write_text(funded_account(pool.w3).key.hex())
     common = {"GELAP_POOL": pool.address, "GELAP_RPC_URL": node}
-    relayer_port = _free_port()
     indexer = Service(
         "indexer",
         ("indexer", "run"),
@@ -43,7 +41,7 @@ def indexer_and_relayer(
         environment(
             GELAP_RELAYER_PRICES=str(folder / "prices.json"),
             GELAP_RELAYER_JOURNAL=str(folder / "relayer.db"),
-            GELAP_RELAYER_ADDRESS=f"127.0.0.1:{relayer_port}",
+            GELAP_RELAYER_ADDRESS="127.0.0.1:0",
             GELAP_EVM_KEY_FILE=str(folder / "relayer-key"),
             **common,
         ),
@@ -55,7 +53,7 @@ def indexer_and_relayer(
             service.start(wait=False)
         for service in (indexer, relayer):
             service.wait()
-        yield int(indexer.ready["port"]), relayer_port
+        yield int(indexer.ready["port"]), int(relayer.ready["port"])
     finally:
         for service in (indexer, relayer):
             service.put_down()

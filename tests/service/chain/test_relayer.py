@@ -24,10 +24,9 @@ from chain.relayer.prices import GAS, Margin, Prices
 from chain.relayer.quote import SignedQuote
 from chain.relayer.service import Policy, Relayer
 from chain.token import Token
-from gelap.children import Child, start_command
+from gelap.children import start_command
 from gelap.cli import app
-from gelap.servers import _free_port
-from tests.service.chain.relaying import ONE_ETHER, RECEIVER, Clock, no_mining, served, tended
+from tests.service.chain.relaying import ONE_ETHER, RECEIVER, Clock, listening, no_mining, served, tended
 from wallet.wallet import Wallet
 
 
@@ -279,14 +278,13 @@ def test_a_client_does_not_believe_a_relayer_that_lies(pool, token, relayer, mon
 def test_the_command_settles_payments_and_its_log_says_nothing_of_who_asked(
     pool, token, rich, account, prices, tmp_path
 ) -> None:
-    key, log, port = tmp_path / "key", tmp_path / "log", _free_port()
+    key, log = tmp_path / "key", tmp_path / "log"
     key.write_text(account.key.hex())
     options = ("--pool", pool.address, "--rpc-url", pool.w3.provider.endpoint_uri, "--key-file", str(key))
     files = ("--prices", str(tmp_path / "prices.json"), "--journal", str(tmp_path / "journal.db"))
-    child = start_command("relayer", ("relayer", *options, *files, "--address", f"127.0.0.1:{port}"), os.environ, log)
+    child = start_command("relayer", ("relayer", *options, *files, "--address", "127.0.0.1:0"), os.environ, log)
     try:
-        with RelayerClient(f"http://127.0.0.1:{port}") as client:
-            wait_for_answer(client, child)
+        with RelayerClient(f"http://127.0.0.1:{listening(child)['port']}") as client:
             quote = client.quote(pool, token.address, "withdraw")
             sent = client.submit(quote, withdrawal(rich, token, quote))
             assert client.wait(sent.id, timeout=30, poll=0.1).state == "settled"
@@ -302,18 +300,6 @@ def test_the_command_settles_payments_and_its_log_says_nothing_of_who_asked(
 
 
 TOLD = {"timestamp", "level", "logger", "event", "id", "nonce", "transaction"}
-
-
-def wait_for_answer(client: RelayerClient, child: Child) -> None:
-    deadline = time.monotonic() + 30
-    while True:
-        try:
-            client.terms()
-            return
-        except RelayerError:
-            assert child.ended() is None, child.ended()
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
 
 
 def test_the_commands_say_what_is_missing(tmp_path: Path, monkeypatch) -> None:

@@ -34,7 +34,6 @@ from chain.token import Token
 from gelap.children import start_command
 from gelap.cli import app
 from gelap.rate_limit import RateLimit
-from gelap.servers import _free_port
 from protocol.keys import Account
 from tests.service.chain.relaying import (
     ONE_ETHER,
@@ -43,6 +42,7 @@ from tests.service.chain.relaying import (
     accepting_pool,
     ask,
     funded_account,
+    listening,
     make_relayer,
     no_mining,
     paid_on_chain,
@@ -401,16 +401,17 @@ def test_the_process_serves_metrics_apart_and_follows_what_is_under_way_when_tol
     (tmp_path / "key").write_text(account.key.hex())
     (tmp_path / "viewing").write_text(encode(Account.from_seed(bytes(64)).viewing()))
     (tmp_path / "prices.json").write_text(json.dumps({token.address: ONE_ETHER}))
-    port, operators = _free_port(), _free_port()
     command = [
         *("relayer", "--pool", pool.address),
         *("--rpc-url", "http://127.0.0.1:9", "--rpc-url", pool.w3.provider.endpoint_uri),
         *("--key-file", str(tmp_path / "key"), "--prices", str(tmp_path / "prices.json")),
         *("--journal", str(tmp_path / "journal.db"), "--drain", "20"),
-        *("--address", f"127.0.0.1:{port}", "--metrics-address", f"127.0.0.1:{operators}"),
+        *("--address", "127.0.0.1:0", "--metrics-address", "127.0.0.1:0"),
     ]  # fmt: skip
     child = start_command("relayer", command, os.environ, tmp_path / "log")
     try:
+        ready = listening(child)
+        port, operators = ready["port"], ready["metrics_port"]
         with RelayerClient(f"http://127.0.0.1:{port}") as client, no_mining(w3) as mine:
             wait_for(lambda: answers(f"http://127.0.0.1:{port}/readyz", 200))
             assert not answers(f"http://127.0.0.1:{port}/metrics", 200)
