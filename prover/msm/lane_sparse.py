@@ -63,6 +63,8 @@ def add_entries(
         index, digits = number[index[finite]].astype(np.uint32), np.ascontiguousarray(digits[:, finite])
     if not len(index):
         return
+    places = np.flatnonzero(np.diff(row_ptr))
+    row_ptr = np.append(0, row_ptr[places + 1])
     multiples = prepared.points
     double = np.array([1] + [0] * bits, dtype=np.int8)
     turn = max(1, most_bytes // bases.nbytes)
@@ -71,7 +73,7 @@ def add_entries(
         for window in range(first, min(first + turn, len(digits))):
             multiples = scale(multiples, double, threads) if window else multiples
             kept.append(multiples)
-        _add_windows(row_ptr, index, digits[first : first + turn], kept, sums, 1 << (bits - 1), threads)
+        _add_windows(row_ptr, index, digits[first : first + turn], kept, places, sums, 1 << (bits - 1), threads)
 
 
 def _add_windows(
@@ -79,10 +81,12 @@ def _add_windows(
     index: np.ndarray,
     digits: np.ndarray,
     multiples: list[np.ndarray],
+    places: np.ndarray,
     sums: np.ndarray,
     buckets: int,
     threads: int,
 ) -> None:
+    """Add row i of the matrix, none of which is empty, to row places[i] of `sums`."""
     width, stride = multiples[0].shape[1], multiples[0].strides[0]
     addresses = np.array([points.ctypes.data for points in multiples], dtype=np.uint64)
     # Rows cost their terms and their buckets.
@@ -92,7 +96,8 @@ def _add_windows(
 
     def add_rows(start: int, stop: int, work: Workspace) -> None:
         _list_terms(row_ptr, index, digits, addresses, stride, buckets, work.entries, work.ends, start, stop)
-        _weigh_rows[width](add_up((stop - start) * buckets, work), buckets, sums, start, stop)
+        totals = add_up((stop - start) * buckets, work)
+        _weigh_rows[width](totals, work.sizes, buckets, places, sums, start, stop)
 
     ranges = list(itertools.pairwise(bounds))
     tasks: list[Callable[[Workspace], None]] = [partial(add_rows, start, stop) for start, stop in ranges]

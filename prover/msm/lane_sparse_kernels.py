@@ -39,17 +39,18 @@ def list_terms(row_ptr, index, digits, addresses, stride, buckets, entries, ends
                     ends[own] += 1
 
 
-@export("u64[:,:], i64, u64[:,:], like, i64, i64")
-def weigh_rows(points, buckets, sums, like, start, stop):
-    """Add to rows start .. stop-1 of `sums` (XYZZ) the sums of (b + 1) * bucket b.
+@export("u64[:,:], i64[:], i64, i64[:], u64[:,:], like, i64, i64")
+def weigh_rows(points, sizes, buckets, places, sums, like, start, stop):
+    """Add to the rows places[start:stop] of `sums` (XYZZ) the sums of (b + 1) * bucket b.
 
-    points: in the lanes' form; bucket b of row start + r is in row r * buckets + b.
+    points: in the lanes' form; bucket b of the row start + r is in row r * buckets + b, and empty where its size is 0.
     """
     for row in range(start, stop):
         running = infinity(like)
-        total = load_point(sums, row, like)
+        total = load_point(sums, places[row], like)
         for bucket in range((row - start + 1) * buckets - 1, (row - start) * buckets - 1, -1):
-            x, y = from_lanes(load(points, bucket, 0, like)), from_lanes(load(points, bucket, 1, like))
-            running = add_affine(running, x, y)
+            if sizes[bucket] != 0:
+                x, y = from_lanes(load(points, bucket, 0, like)), from_lanes(load(points, bucket, 1, like))
+                running = add_affine(running, x, y)
             total = add_points(total, running)
-        store_point(sums, row, total)
+        store_point(sums, places[row], total)
