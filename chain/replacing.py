@@ -132,6 +132,8 @@ class ReplacingSender:
         """Replaced when it is time for that, or at once to cancel it."""
         late = self._clock() - sent.at > self._urgency.stuck_after
         if late and self._transactions.nonce("latest") > sent.nonce:
+            if self._transactions.mined(sent.hashes) is not None:
+                return sent  # its block came between the two questions
             shown = sent.hashes[-1]
             raise NotMinedError(f"another transaction of the account took the place of {shown}", shown)
         unwanted = sent.data is not None and not wanted()

@@ -72,8 +72,10 @@ class Tender:
         if head != self._head:
             numbers = {item.block_number for item in self._journal.watched() if item.block_number is not None}
             hashes = {number: self._pool.block_hash(number) for number in sorted(numbers)}
+        # Before the receipts: a block between the two must not look as if the nonce had gone to another transaction.
+        nonce = self._transactions.nonce("latest")
         mined = {item.id: self._transactions.mined(item.hashes) for item in self._journal.pending()}
-        return _Seen(head, hashes, mined, self._transactions.nonce("latest"))
+        return _Seen(head, hashes, mined, nonce)
 
     def _is_behind(self, head: int) -> bool:
         """Whether the node may just not have read as far as it, or another endpoint, had. A chain that stays shorter

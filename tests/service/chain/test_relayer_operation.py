@@ -300,6 +300,25 @@ def test_no_more_is_paid_for_gas_than_allowed(pool, token, tmp_path, w3, clock) 
     assert tended(relayer, sent.id).state == "settled"
 
 
+@pytest.mark.parametrize("question", ["nonce", "mined"])
+def test_a_block_that_comes_between_two_questions_is_no_failure(
+    relayer, token, w3, clock, monkeypatch, question
+) -> None:
+    transactions = relayer._tender._transactions
+    honest = getattr(transactions, question)
+    with no_mining(w3) as mine:
+        sent = submit(relayer, token)
+        clock.time += 46
+
+        def asked(*given: object) -> object:
+            mine()
+            return honest(*given)
+
+        monkeypatch.setattr(transactions, question, asked)
+        relayer.tend()
+    assert tended(relayer, sent.id).state == "settled"
+
+
 def test_a_slow_node_does_not_take_all_threads(relayer, token, monkeypatch) -> None:
     quote = relayer.quote(token.address, "withdraw")
     spend = paid_on_chain(relayer.pool, quote)

@@ -217,6 +217,24 @@ def test_a_price_is_raised_no_further_than_allowed(pool, seen, account, queue, p
     assert done.outcome is Outcome.INSERTED
 
 
+def test_a_block_that_comes_between_two_questions_is_noticed(pool, seen, account, queue, prover, monkeypatch) -> None:
+    queue(1)
+    sequencer = Sequencer(seen, prover, QUICK, urgency=Urgency(stuck_after=0.1, poll=0.02))
+    transactions = sequencer._sender._transactions
+    honest = transactions.nonce
+    with no_mining(pool.w3) as mine:
+
+        def nonce(block: str = "pending") -> int:
+            if block == "latest" and waiting(pool, account):
+                mine()
+            return honest(block)
+
+        monkeypatch.setattr(transactions, "nonce", nonce)
+        done = sequencer.step(threading.Event())
+    assert done is not None
+    assert done.outcome is Outcome.INSERTED
+
+
 def test_an_account_without_ether_is_told_of_and_tried_again(pool, seen, account, queue, prover) -> None:
     queue(1)
     ask(pool.w3, "anvil_setBalance", account.address, "0x0")
