@@ -1,7 +1,10 @@
 """What holds for all tests: a caller's own settings do not reach them, and none fails because a machine is busy."""
 
+import logging
 import os
+from collections.abc import Iterator
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 # How long an example takes, or the drawing of one, says how busy the machine is.
@@ -20,3 +23,17 @@ for _name in list(os.environ):
         continue
     if _name.startswith(("GELAP_", "OTEL_")) or _name.lower() in PROXIES:
         del os.environ[_name]
+
+
+@pytest.fixture(autouse=True)
+def _own_logs() -> Iterator[None]:
+    """A command that ran in this process leaves a handler that writes to a stream which is closed by then: a thread of
+    a later test would end at its next line.
+    """
+    root = logging.getLogger()
+    level, before = root.level, list(root.handlers)
+    yield
+    if root.handlers != before:
+        root.setLevel(level)
+        root.handlers = [handler for handler in root.handlers if handler in before]
+        logging.captureWarnings(False)
