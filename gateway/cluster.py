@@ -14,7 +14,7 @@ from celery import Celery
 from gateway import metrics, validation
 from gateway.circuits import Circuits
 from gateway.tenants import Caller, Doorkeeper, Scope
-from gelap.tracing import Silence, Traces
+from gelap.tracing import Traces
 from protocol.sealing import fingerprint
 from worker.errors import NoClusterKeyError, StaleClusterKeyError, UnknownJobError
 from worker.jobs import Job, JobStore, Outcome, Overview, Request
@@ -43,7 +43,7 @@ class Cluster:
         self._sender = Sender(app)
         self._messages = Messages()
         self._door = door
-        self._traces = traces or Silence()
+        self._traces = traces or Traces()
         self._last_key = b""
 
     @property

@@ -13,7 +13,7 @@ from gateway.calls import Calls, waiting_time
 from gateway.failures import AboutJobError, failure_of
 from gateway.status import STATUS, metadata_of
 from gateway.tenants import api_key_of
-from gelap.tracing import Silence, Traces
+from gelap.tracing import Traces
 from proto import prover_pb2 as messages
 from proto import prover_pb2_grpc
 
@@ -54,7 +54,7 @@ def _streamed(method: Callable[..., AsyncIterator[T]]) -> Callable[..., AsyncIte
 class ProverService(prover_pb2_grpc.ProverServicer):
     def __init__(self, calls: Calls, traces: Traces | None = None) -> None:
         self._calls = calls
-        self.traces = traces or Silence()
+        self.traces = traces or Traces()
 
     @_answered
     async def Prove(self, request: messages.ProveRequest, context: grpc.aio.ServicerContext, key: str) -> messages.Job:

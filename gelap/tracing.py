@@ -12,7 +12,7 @@ import contextlib
 import os
 import time
 from collections.abc import Iterator, Mapping
-from typing import Protocol
+from dataclasses import dataclass
 
 from worker.errors import ConfigurationError
 
@@ -21,74 +21,51 @@ ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"
 _EXPORT_SECONDS = 2.0
 
 
-class CallSpan(Protocol):
-    """The span of a call in hand."""
+class CallSpan:
+    """The span of a call in hand; this one is nobody's."""
 
     def end_as(self, code: str, failed: bool) -> None:
         """Say how the call ended, by the name of its status."""
 
 
-class Traces(Protocol):
-    """Where spans go."""
+@dataclass(frozen=True)
+class AttemptSpan:
+    """An attempt at a job. `started` in seconds since 1970; `traceparent` is the job's, or ''.
 
-    def call(self, name: str, traceparent: str) -> contextlib.AbstractContextManager[CallSpan]:
+    The phases in `seconds` become spans: `queue` before the start, the others in their order after it.
+    """
+
+    name: str
+    traceparent: str
+    started: float
+    seconds: Mapping[str, float]
+    attributes: Mapping[str, str | int]
+    failed: bool
+
+
+class Traces:
+    """Where spans go; here: nowhere."""
+
+    @contextlib.contextmanager
+    def call(self, name: str, traceparent: str) -> Iterator[CallSpan]:
         """The span of a call, current in its block and what that awaits; `traceparent` is the caller's, or ''."""
+        yield CallSpan()
 
     def current(self) -> str:
         """The `traceparent` of the current call, '' for none."""
+        return ""
 
-    def attempt(
-        self,
-        name: str,
-        traceparent: str,
-        started: float,
-        seconds: Mapping[str, float],
-        attributes: Mapping[str, str | int],
-        failed: bool,
-    ) -> None:
-        """Record an attempt that ends now.
-
-        `started` in seconds since 1970. The phases in `seconds` become spans: `queue` before the start, the others in
-        their order after it.
-        """
+    def attempt(self, attempt: AttemptSpan) -> None:
+        """Record an attempt that ends now."""
 
     def close(self) -> None:
         """Send what is left, within seconds."""
 
 
-class _SilentSpan:
-    def end_as(self, code: str, failed: bool) -> None: ...
-
-
-class Silence:
-    """No traces."""
-
-    _span = _SilentSpan()
-
-    @contextlib.contextmanager
-    def call(self, name: str, traceparent: str) -> Iterator[CallSpan]:
-        yield self._span
-
-    def current(self) -> str:
-        return ""
-
-    def attempt(
-        self,
-        name: str,
-        traceparent: str,
-        started: float,
-        seconds: Mapping[str, float],
-        attributes: Mapping[str, str | int],
-        failed: bool,
-    ) -> None: ...
-
-    def close(self) -> None: ...
-
-
 def traces_of(service: str) -> Traces:
     """What the environment asks for, for the program `service`. Raises ConfigurationError without OpenTelemetry."""
     if not any(os.environ.get(name) for name in ENDPOINTS):
-        return Silence()
+        return Traces()
     try:
         return _OpenTelemetry(service)
     except ImportError:
@@ -97,7 +74,7 @@ def traces_of(service: str) -> Traces:
         ) from None
 
 
-class _OpenTelemetry:
+class _OpenTelemetry(Traces):
     def __init__(self, service: str) -> None:
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
         from opentelemetry.sdk.resources import Resource
@@ -127,29 +104,22 @@ class _OpenTelemetry:
         self._propagator.inject(carrier)
         return carrier.get("traceparent", "")
 
-    def attempt(
-        self,
-        name: str,
-        traceparent: str,
-        started: float,
-        seconds: Mapping[str, float],
-        attributes: Mapping[str, str | int],
-        failed: bool,
-    ) -> None:
+    def attempt(self, attempt: AttemptSpan) -> None:
         from opentelemetry.trace import SpanKind, set_span_in_context
 
-        parent = self._propagator.extract({"traceparent": traceparent})
+        parent = self._propagator.extract({"traceparent": attempt.traceparent})
+        started, seconds = attempt.started, attempt.seconds
         if "queue" in seconds:
             self._phase("queue", parent, started - seconds["queue"], started)
         span = self._tracer.start_span(
-            name, parent, kind=SpanKind.CONSUMER, attributes=attributes, start_time=_ns(started)
+            attempt.name, parent, SpanKind.CONSUMER, attributes=attempt.attributes, start_time=_ns(started)
         )
         within, place = set_span_in_context(span, parent), started
         for phase, length in seconds.items():
             if phase != "queue":
                 self._phase(phase, within, place, place + length)
                 place += length
-        if failed:
+        if attempt.failed:
             _fail(span)
         span.end(_ns(max(place, time.time())))
 
@@ -160,7 +130,7 @@ class _OpenTelemetry:
         self._tracer.start_span(name, context, start_time=_ns(begin)).end(_ns(end))
 
 
-class _OpenSpan:
+class _OpenSpan(CallSpan):
     def __init__(self, span) -> None:  # type: ignore[no-untyped-def]
         self._span = span
 

@@ -10,7 +10,7 @@ import redis
 import structlog
 
 from gelap.logs import where
-from gelap.tracing import Silence, Traces
+from gelap.tracing import AttemptSpan, Traces
 from protocol.field import to_bytes32
 from protocol.sealing import ClusterPrivateKey
 from protocol.statements import decode_inputs, statement_hash
@@ -56,7 +56,7 @@ class JobRunner:
         self._metrics = metrics
         self._worker = worker
         self._tell = tell
-        self._traces = traces or Silence()
+        self._traces = traces or Traces()
         self._slots = _Slots(concurrency)
         self._threads = ThreadPoolExecutor(concurrency, thread_name_prefix="job")
         self._draining = threading.Event()
@@ -108,9 +108,10 @@ class JobRunner:
                 outcome = self._fail(attempt, error, told)
         self.done += 1
         self._metrics.attempt_ended(job.circuit, outcome, seconds)
-        ended: dict[str, str | int] = {"job": job.id, "attempt": job.attempts, "outcome": outcome}
+        attributes: dict[str, str | int] = {"job": job.id, "attempt": job.attempts, "outcome": outcome}
         failed = outcome in ("failed", "tried again")
-        self._traces.attempt(f"{job.kind.value} {job.circuit}", job.traceparent, started, seconds, ended, failed)
+        name = f"{job.kind.value} {job.circuit}"
+        self._traces.attempt(AttemptSpan(name, job.traceparent, started, seconds, attributes, failed))
 
     def _carry_out(self, lease: Lease, seconds: dict[str, float], told: structlog.typing.FilteringBoundLogger) -> str:
         attempt, job = lease.attempt, lease.attempt.job

@@ -23,7 +23,7 @@ from gateway.rest.openapi import describe, page
 from gateway.rest.operations import OPERATIONS, Operation
 from gateway.status import STATUS, problem_of
 from gateway.tenants import api_key_of
-from gelap.tracing import Silence, Traces
+from gelap.tracing import Traces
 from worker.errors import InvalidRequestError, RequestTooLargeError
 
 # Twice what gRPC takes: bytes are hexadecimal here.
@@ -46,7 +46,7 @@ def rest_app(calls: Calls, condition: Condition, traces: Traces | None = None) -
         return HTMLResponse(html, headers={"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"})
 
     routes = [
-        Route(operation.path, _endpoint(calls, operation, traces or Silence()), methods=[operation.method])
+        Route(operation.path, _endpoint(calls, operation, traces or Traces()), methods=[operation.method])
         for operation in OPERATIONS
     ]
     routes += [Route("/openapi.json", openapi), Route("/docs", docs), *probe_routes(condition)]
