@@ -199,7 +199,9 @@ def test_a_transaction_whose_sending_was_not_answered_is_not_called_failed(
         patch.setattr(w3.eth, "send_raw_transaction", take_and_fall_silent)
         with pytest.raises(NotMinedError, match="may have been taken") as caught:
             sender.send(evm_accounts[1].address, "0x")
-    assert w3.eth.get_transaction_receipt(caught.value.transaction)["status"] == 1  # type: ignore[arg-type]
+    # The node answers when it has taken a transaction, not when it has mined it.
+    mined = w3.eth.wait_for_transaction_receipt(caught.value.transaction, timeout=30)  # type: ignore[arg-type]
+    assert mined["status"] == 1
 
 
 def test_a_transaction_that_the_node_refuses_was_not_sent(w3: Web3) -> None:
