@@ -42,7 +42,7 @@ class Prices:
         """Raises ChainError for a file that cannot be used."""
         self._path = path
         self._margin = margin or Margin()
-        self._changed_at: int | None = None
+        self._seen: tuple[int, int, int] | None = None
         self._rates: dict[str, int] = {}
         self.usable = True
         self._read()
@@ -78,11 +78,13 @@ class Prices:
 
     def _read(self) -> None:
         try:
-            changed_at = self._path.stat().st_mtime_ns
-            if changed_at != self._changed_at:
+            found = self._path.stat()
+            # Many file systems tell times only to some milliseconds: two changes can bear the same one.
+            seen = found.st_mtime_ns, found.st_size, found.st_ino
+            if seen != self._seen:
                 text = self._path.read_text(encoding="utf-8")
                 self._rates = _checked(json.loads(text, object_pairs_hook=list))
-                self._changed_at = changed_at
+                self._seen = seen
         except OSError as error:
             raise ChainError(f"{self._path} cannot be read: {error.strerror}") from None
         except json.JSONDecodeError as error:
