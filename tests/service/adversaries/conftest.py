@@ -16,10 +16,20 @@ from chain.rpc import connect
 from chain.token import Token
 
 # Fixtures of the contracts on anvil.
-from tests.service.chain.conftest import evm_accounts, insert_all, open_wallet, pass_time, pool, prover, token, w3
+from tests.service.chain.conftest import (
+    _idle_chain,
+    evm_accounts,
+    insert_all,
+    open_wallet,
+    pass_time,
+    pool,
+    prover,
+    token,
+    w3,
+)
 from wallet.wallet import Wallet
 
-__all__ = ["evm_accounts", "insert_all", "open_wallet", "pass_time", "pool", "prover", "token", "w3"]
+__all__ = ["_idle_chain", "evm_accounts", "insert_all", "open_wallet", "pass_time", "pool", "prover", "token", "w3"]
 
 Lie = Callable[[list[Any], Any], Any]
 """What a node answers, given the request's parameters and the true result (None where the truth is an error)."""

@@ -26,6 +26,8 @@ from wallet.wallet import Wallet
 # constructor demands. The code: revert unless calldatasize > 164; then stop.
 ACCEPTING_VERIFIER = {"abi": [], "bytecode": "0x6b60a43611600a575f5ffd5b005f52600c6014f3"}
 
+# In wei; anvil's own at its start.
+BASE_FEE = 10**9
 ANVIL_MNEMONIC = "test test test test test test test test test test test junk"
 
 
@@ -51,6 +53,25 @@ class UncheckedProver:
 def w3() -> Iterator[Web3]:
     with private_anvil() as url:
         yield connect(url)
+
+
+@pytest.fixture(autouse=True)
+def _idle_chain(request: pytest.FixtureRequest) -> None:
+    """All tests share one node. Each of them finds it idle, at the same price of gas, whichever ran before: a test may
+    have left a transaction behind, and the prices that it brought up fall only with the blocks that follow.
+    """
+    if "w3" not in request.fixturenames:
+        return
+    w3: Web3 = request.getfixturevalue("w3")
+    for method, *parameters in (
+        ("evm_setAutomine", True),
+        ("evm_mine",),
+        ("anvil_dropAllTransactions",),
+        ("anvil_setNextBlockBaseFeePerGas", hex(BASE_FEE)),
+        ("evm_mine",),
+    ):
+        w3.provider.make_request(method, parameters)  # type: ignore[arg-type]
+    assert w3.eth.get_block("latest")["baseFeePerGas"] == BASE_FEE
 
 
 @pytest.fixture(scope="session")

@@ -17,11 +17,12 @@ from web3 import Web3
 
 from chain.deploy import SpendKey, deploy_contract, deploy_pool, deploy_token
 from chain.pool import NOBODY, Pool, Spend
+from chain.relayer import metrics
 from chain.relayer.app import relayer_app
 from chain.relayer.journal import Journal, Submission
 from chain.relayer.policy import Policy
 from chain.relayer.prices import Prices
-from chain.relayer.quote import Kind, SignedQuote
+from chain.relayer.quote import SignedQuote
 from chain.relayer.service import Relayer
 from chain.token import Token
 from gelap.children import Child
@@ -36,6 +37,20 @@ RECEIVER = "0x00000000000000000000000000000000000000AC"
 # So many units of the token for an ether that a payment costs some tens of units on anvil.
 ONE_ETHER = "30000"
 STEP = 3600
+
+
+def until(condition: Callable[[], object], seconds: float = 60.0) -> None:
+    """Return when the condition holds; fails after so many seconds, which no busy machine needs."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.01)
+
+
+def ended(thread: threading.Thread) -> None:
+    """Return when the thread has ended; fails when it does not."""
+    thread.join(60)
+    assert not thread.is_alive()
 
 
 class Clock:
@@ -54,26 +69,27 @@ def served(relayer: Relayer, limit: RateLimit | None = None) -> Iterator[str]:
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
-        while not server.started:
-            assert thread.is_alive()
-            time.sleep(0.005)  # else this loop takes the processor that the server needs to start
+        until(lambda: server.started or not thread.is_alive())
+        assert server.started
         (listening,) = server.servers[0].sockets
         yield f"http://127.0.0.1:{listening.getsockname()[1]}"
     finally:
         server.should_exit = True
-        thread.join(20)
+        ended(thread)
 
 
-def listening(child: Child, seconds: float = 60.0) -> dict[str, Any]:
-    """What the log of a relayer's process says when it is ready: its ports among it."""
-    deadline = time.monotonic() + seconds
-    while True:
-        for line in child.log_text().splitlines():
-            if '"event": "relayer ready"' in line and line.endswith("}"):
-                return dict(json.loads(line))
-        assert child.ended() is None, child.ended()
-        assert time.monotonic() < deadline, child.log_text()
-        time.sleep(0.05)
+def listening(child: Child) -> dict[str, Any]:
+    """What the log of a relayer's or a sequencer's process says when it is ready: its ports among it."""
+    found: list[str] = []
+
+    def said() -> bool:
+        lines = (line for line in child.log_text().splitlines() if line.endswith("}"))
+        found[:] = [line for line in lines if f'"event": "{child.name} ready"' in line]
+        assert found or child.ended() is None, child.ended()
+        return bool(found)
+
+    until(said, 120)
+    return dict(json.loads(found[0]))
 
 
 def ask(w3: Web3, method: str, *parameters: object) -> object:
@@ -98,17 +114,19 @@ def in_block(relayer: Relayer, sent: Submission) -> Submission:
     """The submission once a block holds it: anvil mines a moment after it took a transaction, and reads of the chain
     come before that on a busy machine.
     """
-    relayer.pool.w3.eth.wait_for_transaction_receipt(HexBytes(sent.hashes[-1]), timeout=20, poll_latency=0.02)
+    relayer.pool.w3.eth.wait_for_transaction_receipt(HexBytes(sent.hashes[-1]), timeout=60, poll_latency=0.02)
     return sent
 
 
-def tended(relayer: Relayer, submission_id: str, tries: float = 20.0) -> Submission:
+def tended(relayer: Relayer, submission_id: str) -> Submission:
     """The submission when it has ended: anvil mines a moment after it took a transaction."""
-    deadline = time.monotonic() + tries
-    while relayer.find(submission_id).state == "pending":
-        assert time.monotonic() < deadline
-        relayer.tend()
-        time.sleep(0.02)
+
+    def is_over() -> bool:
+        if relayer.find(submission_id).state == "pending":
+            relayer.tend()
+        return relayer.find(submission_id).state != "pending"
+
+    until(is_over)
     return relayer.find(submission_id)
 
 
@@ -147,10 +165,15 @@ def make_relayer(
     return Relayer(seen, account, Prices(prices), journal, policy, clock or Clock(), **options)
 
 
-def relayed(relayer: Relayer, spend: Spend, kind: Kind = "withdraw") -> Submission:
-    """Hand the payment to the relayer with a quote of its own."""
-    token = f"0x{spend.public_token:040x}"
-    return relayer.submit(relayer.quote(token, kind), spend)
+def relayed(relayer: Relayer, token: Token) -> Submission:
+    """A withdrawal in the relayer's hands, with a quote of its own."""
+    quote = relayer.quote(token.address, "withdraw")
+    return relayer.submit(quote, paid_on_chain(relayer.pool, quote))
+
+
+def metric(name: str, **labels: str) -> float:
+    """What the relayers of this process count; 0 for what none of them has counted."""
+    return metrics.REGISTRY.get_sample_value(name, labels) or 0.0
 
 
 def random_word() -> int:

@@ -1,8 +1,6 @@
 """The typed client against the real contracts on anvil."""
 
 import itertools
-import time
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -25,6 +23,7 @@ from protocol.merkle import ZEROS, MerkleTree
 from protocol.note import MEMO_BYTES
 from protocol.poseidon import poseidon
 from tests.service.chain.conftest import ACCEPTING_VERIFIER
+from tests.service.chain.relaying import ask, no_mining, until
 
 MEMO = bytes(range(MEMO_BYTES))
 
@@ -146,41 +145,29 @@ def test_a_deposit_without_allowance_is_refused_with_the_reason(pool: Pool, toke
         pool.deposit(token.address, 100, 7, MEMO)
 
 
-@pytest.fixture
-def by_hand(w3: Web3) -> Iterator[Callable[[], None]]:
-    """Blocks are mined only when this is called, and at once again after the test."""
-    w3.provider.make_request("evm_setAutomine", [False])  # type: ignore[arg-type]
-    yield lambda: w3.provider.make_request("evm_mine", [])  # type: ignore[arg-type,func-returns-value,return-value]
-    w3.provider.make_request("evm_mine", [])  # type: ignore[arg-type]
-    w3.provider.make_request("evm_setAutomine", [True])  # type: ignore[arg-type]
-
-
-def test_a_transaction_that_fails_only_when_mined_says_why(
-    funded: Pool, token: Token, w3: Web3, by_hand: Callable[[], None]
-) -> None:
-    with ThreadPoolExecutor(1) as thread:
+def test_a_transaction_that_fails_only_when_mined_says_why(funded: Pool, token: Token, w3: Web3) -> None:
+    with ThreadPoolExecutor(1) as thread, no_mining(w3) as mine:
         sent = thread.submit(funded.withdraw, spend(funded, token))
-        while not w3.eth.get_block("pending")["transactions"]:
-            time.sleep(0.02)
+        until(lambda: sent.done() or w3.eth.get_block("pending")["transactions"])
         # From here on the verifier reverts with InvalidProof().
         refusing = "0x63" + keccak(text="InvalidProof()")[:4].hex() + "60e01b5f5260045ffd"
-        verifier = funded._contract.functions.verifier().call()
-        w3.provider.make_request("anvil_setCode", [verifier, refusing])  # type: ignore[arg-type]
-        by_hand()
+        ask(w3, "anvil_setCode", funded._contract.functions.verifier().call(), refusing)
+        mine()
         with pytest.raises(RevertedError, match="the proof was made for other inputs") as caught:
-            sent.result(timeout=30)
+            sent.result(timeout=60)
     assert caught.value.name == "InvalidProof"
     receipt = w3.eth.get_transaction_receipt(caught.value.transaction)  # type: ignore[arg-type]
     assert receipt["status"] == 0
 
 
 def test_a_transaction_that_is_not_mined_in_time_is_not_called_failed(
-    pool: Pool, w3: Web3, evm_accounts: list[LocalAccount], by_hand: Callable[[], None]
+    pool: Pool, w3: Web3, evm_accounts: list[LocalAccount]
 ) -> None:
     sender = Sender(w3, evm_accounts[0], RevertDecoder([]), timeout=0.2)
-    with pytest.raises(NotMinedError, match="may still land") as caught:
-        sender.send(evm_accounts[1].address, "0x")
-    by_hand()
+    with no_mining(w3) as mine:
+        with pytest.raises(NotMinedError, match="may still land") as caught:
+            sender.send(evm_accounts[1].address, "0x")
+        mine()
     assert w3.eth.get_transaction_receipt(caught.value.transaction)["status"] == 1  # type: ignore[arg-type]
 
 
@@ -200,7 +187,7 @@ def test_a_transaction_whose_sending_was_not_answered_is_not_called_failed(
         with pytest.raises(NotMinedError, match="may have been taken") as caught:
             sender.send(evm_accounts[1].address, "0x")
     # The node answers when it has taken a transaction, not when it has mined it.
-    mined = w3.eth.wait_for_transaction_receipt(caught.value.transaction, timeout=30)  # type: ignore[arg-type]
+    mined = w3.eth.wait_for_transaction_receipt(caught.value.transaction, timeout=60)  # type: ignore[arg-type]
     assert mined["status"] == 1
 
 

@@ -3,7 +3,6 @@
 import json
 import os
 import threading
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -26,7 +25,7 @@ from chain.relayer.service import Policy, Relayer
 from chain.token import Token
 from gelap.children import start_command
 from gelap.cli import app
-from tests.service.chain.relaying import ONE_ETHER, RECEIVER, Clock, listening, no_mining, served, tended
+from tests.service.chain.relaying import ONE_ETHER, RECEIVER, Clock, ended, listening, no_mining, served, tended, until
 from wallet.wallet import Wallet
 
 
@@ -199,7 +198,7 @@ def test_a_stuck_payment_whose_notes_were_spent_meanwhile_is_cancelled(
         owner.start()
         wait_until_sent(w3, pool.account)
         mine()
-        owner.join(20)
+        ended(owner)
         clock.time += 100
         relayer.tend()
         mine()
@@ -212,10 +211,8 @@ def test_a_stuck_payment_whose_notes_were_spent_meanwhile_is_cancelled(
 
 def wait_until_sent(w3: Web3, account: LocalAccount) -> None:
     """Return when a transaction of the account waits in the node's memory."""
-    deadline = time.monotonic() + 20
-    while w3.eth.get_transaction_count(account.address, "pending") == w3.eth.get_transaction_count(account.address):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    mined = w3.eth.get_transaction_count(account.address)
+    until(lambda: w3.eth.get_transaction_count(account.address, "pending") > mined)
 
 
 def test_several_payments_in_one_block_have_nonces_of_their_own_and_survive_a_restart(
@@ -241,16 +238,16 @@ def test_several_payments_in_one_block_have_nonces_of_their_own_and_survive_a_re
 def test_the_interface_refuses_what_it_cannot_read_and_shows_no_values(client, relayer) -> None:
     url = client._url
     for body in (b"", b"{}", b"[1]", b'{"quote": 5, "spend": {"proof": "SECRET"}}'):
-        answer = requests.post(f"{url}/v1/submissions", data=body, timeout=10)
+        answer = requests.post(f"{url}/v1/submissions", data=body, timeout=30)
         assert (answer.status_code, answer.json()["code"]) == (400, "malformed")
         assert "SECRET" not in answer.text
-    long = requests.post(f"{url}/v1/submissions", data=b" " * (MAX_BODY_BYTES + 1), timeout=10)
+    long = requests.post(f"{url}/v1/submissions", data=b" " * (MAX_BODY_BYTES + 1), timeout=30)
     assert long.status_code == 413
     for query in ("", "?kind=withdraw", "?kind=x&token=" + RECEIVER, "?kind=withdraw&token=" + "z" * 42):
-        assert requests.get(f"{url}/v1/quote{query}", timeout=10).status_code == 400
-    unknown = requests.get(f"{url}/v1/quote?kind=withdraw&token={RECEIVER}", timeout=10)
+        assert requests.get(f"{url}/v1/quote{query}", timeout=30).status_code == 400
+    unknown = requests.get(f"{url}/v1/quote?kind=withdraw&token={RECEIVER}", timeout=30)
     assert (unknown.status_code, unknown.json()["code"]) == (404, "token")
-    assert requests.get(f"{url}/v1/submissions/{'0' * 64}", timeout=10).status_code == 404
+    assert requests.get(f"{url}/v1/submissions/{'0' * 64}", timeout=30).status_code == 404
     assert client.terms().relayer == relayer.address
 
 
@@ -282,12 +279,13 @@ def test_the_command_settles_payments_and_its_log_says_nothing_of_who_asked(
     key.write_text(account.key.hex())
     options = ("--pool", pool.address, "--rpc-url", pool.w3.provider.endpoint_uri, "--key-file", str(key))
     files = ("--prices", str(tmp_path / "prices.json"), "--journal", str(tmp_path / "journal.db"))
-    child = start_command("relayer", ("relayer", *options, *files, "--address", "127.0.0.1:0"), os.environ, log)
+    command = ("relayer", *options, *files, "--address", "127.0.0.1:0")
+    child = start_command("relayer", command, os.environ, log, stop_timeout=60)
     try:
         with RelayerClient(f"http://127.0.0.1:{listening(child)['port']}") as client:
             quote = client.quote(pool, token.address, "withdraw")
             sent = client.submit(quote, withdrawal(rich, token, quote))
-            assert client.wait(sent.id, timeout=30, poll=0.1).state == "settled"
+            assert client.wait(sent.id, timeout=60, poll=0.1).state == "settled"
     finally:
         child.stop()
     told = [json.loads(line) for line in child.log_text().splitlines()]

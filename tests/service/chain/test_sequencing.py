@@ -2,7 +2,6 @@
 
 import json
 import threading
-import time
 from collections.abc import Callable
 
 import pytest
@@ -12,11 +11,13 @@ from eth_account.signers.local import LocalAccount
 from chain.accounts import read_account
 from chain.errors import ChainError, RpcError
 from chain.pool import Pool
+from chain.replacing import Urgency
 from chain.sequencer import Outcome, Round, insert_pending, under_way
 from chain.sequencing import Pace, Sequencer
 from chain.state import PoolState
 from chain.token import Token
 from protocol.note import MEMO_BYTES
+from tests.service.chain.relaying import ended, no_mining, until
 
 MEMO = b"\0" * MEMO_BYTES
 QUICK = Pace(patience=0, poll=0.05, jitter=0, longest_pause=0.2)
@@ -37,13 +38,6 @@ def seen_by(pool: Pool, account: LocalAccount) -> Pool:
     return Pool(pool.w3, pool.address, account, pool.deployed_at)
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 20.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.02)
-
-
 class Meeting:
     """A prover at which several sequencers wait for each other, so that all of them hold a proof of the same batch."""
 
@@ -53,7 +47,7 @@ class Meeting:
 
     def prove(self, *statement):
         proof = self._inner.prove(*statement)
-        self._barrier.wait(20)
+        self._barrier.wait(60)
         return proof
 
 
@@ -64,7 +58,7 @@ class Service:
         self.rounds: list[Round] = []
         self.failure: BaseException | None = None
         self.stop_event = threading.Event()
-        self._sequencer = Sequencer(pool, prover, pace)
+        self._sequencer = Sequencer(pool, prover, pace, urgency=Urgency(poll=0.02))
         self._thread = threading.Thread(target=self._run)
         self._thread.start()
 
@@ -75,12 +69,13 @@ class Service:
             self.failure = error
 
     def outcomes(self) -> list[Outcome]:
+        """Those of the rounds that tried a batch; fails when the sequencer has."""
+        assert self.failure is None, self.failure
         return [done.outcome for done in self.rounds if done.outcome in (Outcome.INSERTED, Outcome.OVERTAKEN)]
 
     def stop(self) -> None:
         self.stop_event.set()
-        self._thread.join(20)
-        assert not self._thread.is_alive()
+        ended(self._thread)
 
 
 def test_of_two_sequencers_with_a_proof_of_one_batch_each_goes_on(
@@ -92,17 +87,18 @@ def test_of_two_sequencers_with_a_proof_of_one_batch_each_goes_on(
     meeting = Meeting(2, prover)
     services = [Service(seen_by(pool, account), meeting) for account in evm_accounts[1:3]]
     try:
-        wait_for(lambda: all(service.outcomes() for service in services))
+        until(lambda: all(service.outcomes() for service in services))
         assert sorted(service.outcomes()[0].value for service in services) == ["inserted", "overtaken"]
         assert (pool.pending_count(), pool.next_leaf_index()) == (0, 64)
         queue(2)
         pass_time(120)
-        wait_for(lambda: pool.pending_count() == 0)
+        # Whoever is stopped before it saw its block would not count it.
+        until(lambda: sum(service.outcomes().count(Outcome.INSERTED) for service in services) == 2)
+        assert pool.pending_count() == 0
     finally:
         for service in services:
             service.stop()
     assert [service.failure for service in services] == [None, None]
-    assert sum(outcome is Outcome.INSERTED for service in services for outcome in service.outcomes()) == 2
 
 
 def test_a_batch_of_somebody_else_that_waits_for_its_block_is_not_raced(
@@ -119,19 +115,15 @@ def test_a_batch_of_somebody_else_that_waits_for_its_block_is_not_raced(
     class Slow:
         def prove(self, *statement):
             thread.start()
-            wait_for(lambda: under_way(pool, root))
+            until(lambda: under_way(pool, root))
             return prover.prove(*statement)
 
-    pool.w3.provider.make_request("evm_setAutomine", [False])  # type: ignore[arg-type]
-    try:
+    with no_mining(pool.w3):
         assert insert_pending(pool, state, Slow()).outcome is Outcome.OVERTAKEN
         asked = len(prover.asked)
         assert Sequencer(pool, prover, QUICK).step(threading.Event()) is None
         assert len(prover.asked) == asked
-    finally:
-        pool.w3.provider.make_request("evm_mine", [])  # type: ignore[arg-type]
-        pool.w3.provider.make_request("evm_setAutomine", [True])  # type: ignore[arg-type]
-        thread.join(20)
+    ended(thread)
     assert pool.pending_count() == 0
 
 
@@ -139,10 +131,11 @@ def test_a_full_batch_does_not_wait_for_patience(pool: Pool, queue, prover) -> N
     queue(64)
     service = Service(pool, prover, Pace(patience=10**9, poll=0.05, jitter=0))
     try:
-        wait_for(lambda: pool.pending_count() == 0)
+        until(lambda: service.outcomes() == [Outcome.INSERTED])
     finally:
         service.stop()
     assert service.failure is None
+    assert pool.pending_count() == 0
 
 
 def test_a_short_batch_waits_for_patience(pool: Pool, queue, prover, pass_time) -> None:

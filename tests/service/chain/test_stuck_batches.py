@@ -24,9 +24,8 @@ from chain.state import PoolState
 from chain.token import Token
 from chain.transactions import CANCEL_GAS
 from gelap.children import start_command
-from gelap.servers import _free_port
 from protocol.note import MEMO_BYTES
-from tests.service.chain.relaying import ask, funded_account, no_mining
+from tests.service.chain.relaying import ask, ended, funded_account, listening, no_mining, until
 
 QUICK = Pace(patience=0, poll=0.05, jitter=0, longest_pause=0.2)
 URGENT = Urgency(stuck_after=0.3, poll=0.02)
@@ -73,8 +72,7 @@ class Running:
             self.failure = error
 
     def ended(self) -> Round | None:
-        self._thread.join(20)
-        assert not self._thread.is_alive()
+        ended(self._thread)
         assert self.failure is None, self.failure
         return self.round
 
@@ -90,13 +88,6 @@ def waiting(pool: Pool, account: LocalAccount) -> list[dict[str, Any]]:
     ]
 
 
-def wait_for(condition: Callable[[], object], seconds: float = 20.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.02)
-
-
 def gas(outcome: str) -> float:
     return metrics.REGISTRY.get_sample_value("gelap_sequencer_gas_total", {"outcome": outcome}) or 0.0
 
@@ -106,9 +97,9 @@ def test_a_stuck_batch_is_replaced_by_a_dearer_one(pool, seen, account, queue, p
     before = metrics.REPLACED._value.get()
     with no_mining(pool.w3) as mine:
         running = Running(Sequencer(seen, prover, QUICK, urgency=URGENT))
-        wait_for(lambda: waiting(pool, account))
+        until(lambda: waiting(pool, account))
         (first,) = waiting(pool, account)
-        wait_for(lambda: waiting(pool, account)[0]["hash"] != first["hash"])
+        until(lambda: waiting(pool, account)[0]["hash"] != first["hash"])
         (second,) = waiting(pool, account)
         assert (second["nonce"], second["input"]) == (first["nonce"], first["input"])
         assert int(second["maxFeePerGas"], 16) * 10 >= int(first["maxFeePerGas"], 16) * 11
@@ -132,15 +123,15 @@ def test_a_batch_is_cancelled_when_somebody_elses_came_first(pool, seen, account
     other = PoolState(pool)
     with no_mining(pool.w3) as mine:
         running = Running(Sequencer(seen, prover, QUICK, urgency=NEVER))
-        wait_for(lambda: waiting(pool, account))
+        until(lambda: waiting(pool, account))
         (ours,) = waiting(pool, account)
         ask(pool.w3, "anvil_dropTransaction", ours["hash"])
         rival = threading.Thread(target=lambda: insert_pending(pool, other, prover))
         rival.start()
-        wait_for(lambda: waiting(pool, pool.account))
+        until(lambda: waiting(pool, pool.account))
         mine()
-        rival.join(20)
-        wait_for(lambda: waiting(pool, account))
+        ended(rival)
+        until(lambda: waiting(pool, account))
         (cancelling,) = waiting(pool, account)
         assert (cancelling["to"], cancelling["nonce"]) == (account.address.lower(), ours["nonce"])
         mine()
@@ -162,10 +153,10 @@ def test_what_an_earlier_process_left_waiting_is_cancelled_and_the_batch_sent_ag
     queue(2)
     with no_mining(pool.w3) as mine:
         killed = Running(Sequencer(seen, prover, QUICK, urgency=NEVER))
-        wait_for(lambda: waiting(pool, account))
+        until(lambda: waiting(pool, account))
         (left,) = waiting(pool, account)
         killed.stop.set()
-        killed._thread.join(20)
+        ended(killed._thread)
         assert type(killed.failure).__name__ == "NotMinedError"
 
         again = Sequencer(seen, prover, QUICK, urgency=URGENT)
@@ -173,7 +164,7 @@ def test_what_an_earlier_process_left_waiting_is_cancelled_and_the_batch_sent_ag
         assert waiting(pool, account) == [left]
         time.sleep(URGENT.stuck_after)
         running = Running(again)
-        wait_for(lambda: waiting(pool, account)[0]["hash"] != left["hash"])
+        until(lambda: waiting(pool, account)[0]["hash"] != left["hash"])
         (cancelling,) = waiting(pool, account)
         assert (cancelling["to"], cancelling["nonce"]) == (account.address.lower(), left["nonce"])
         mine()
@@ -195,21 +186,30 @@ def test_a_new_call_outbids_what_waits_with_its_nonce(pool, seen, account, queue
         )
         pool.w3.eth.send_raw_transaction(stale.raw_transaction)
         running = Running(Sequencer(seen, prover, QUICK, urgency=NEVER))
-        wait_for(lambda: waiting(pool, account)[0]["hash"] != stale.hash.to_0x_hex())
+        until(lambda: waiting(pool, account)[0]["hash"] != stale.hash.to_0x_hex())
         mine()
         done = running.ended()
     assert done is not None
     assert done.outcome is Outcome.INSERTED
 
 
-def test_a_price_is_raised_no_further_than_allowed(pool, seen, account, queue, prover) -> None:
+def test_a_price_is_raised_no_further_than_allowed(pool, seen, account, queue, prover, monkeypatch) -> None:
     queue(1)
     now = ReplacingSender(seen, account)._transactions.price().max_fee
+    sequencer = Sequencer(seen, prover, QUICK, urgency=Urgency(0.1, now * 13 // 10, 0.02))
+    transactions = sequencer._sender._transactions
+    honest, sent = transactions.send, []
+
+    def send(shown: str, raw: bytes) -> bool:
+        sent.append(shown)
+        return honest(shown, raw)
+
+    monkeypatch.setattr(transactions, "send", send)
     with no_mining(pool.w3) as mine:
-        running = Running(Sequencer(seen, prover, QUICK, urgency=Urgency(0.1, now * 13 // 10, 0.02)))
-        wait_for(lambda: waiting(pool, account))
-        time.sleep(1.0)
+        running = Running(sequencer)
+        until(lambda: len(set(sent)) > 1 and len(set(sent[-3:])) == 1)  # sent again, and no dearer
         (kept,) = waiting(pool, account)
+        assert int(kept["maxFeePerGas"], 16) > now
         assert int(kept["maxFeePerGas"], 16) <= now * 13 // 10
         mine()
         done = running.ended()
@@ -318,26 +318,16 @@ def test_metrics_tell_what_waits_and_what_was_won(pool, seen, account, queue, pr
 @pytest.mark.slow
 def test_the_process_serves_metrics_and_ends_when_told(pool, account, queue, tmp_path) -> None:
     (tmp_path / "key").write_text(account.key.hex())
-    port = _free_port()
     command = [
         *("sequencer", "--pool", pool.address, "--deployed-at", str(pool.deployed_at), "--patience", "1e9"),
         *("--rpc-url", "http://127.0.0.1:9", "--rpc-url", pool.w3.provider.endpoint_uri),
-        *("--key-file", str(tmp_path / "key"), "--metrics-address", f"127.0.0.1:{port}"),
+        *("--key-file", str(tmp_path / "key"), "--metrics-address", "127.0.0.1:0"),
     ]
     queue(1)
-    child = start_command("sequencer", command, os.environ, tmp_path / "log")
-    shown = ""
-
-    def looked() -> bool:
-        nonlocal shown
-        try:
-            shown = requests.get(f"http://127.0.0.1:{port}/metrics", timeout=5).text
-        except requests.ConnectionError:
-            assert child.ended() is None, child.ended()
-        return "gelap_sequencer_pending_commitments 1.0" in shown
-
+    child = start_command("sequencer", command, os.environ, tmp_path / "log", stop_timeout=60)
     try:
-        wait_for(looked, 30)
+        metrics_url = f"http://127.0.0.1:{listening(child)['metrics_port']}/metrics"
+        until(lambda: "gelap_sequencer_pending_commitments 1.0" in requests.get(metrics_url, timeout=30).text)
     finally:
         child.stop()
     assert child.process.returncode == 0

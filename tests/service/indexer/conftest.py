@@ -20,9 +20,19 @@ from indexer.errors import SettingsError
 from indexer.reader import Reader
 
 # Fixtures of the contracts on anvil.
-from tests.service.chain.conftest import evm_accounts, insert_all, open_wallet, pass_time, pool, prover, token, w3
+from tests.service.chain.conftest import (
+    _idle_chain,
+    evm_accounts,
+    insert_all,
+    open_wallet,
+    pass_time,
+    pool,
+    prover,
+    token,
+    w3,
+)
 
-__all__ = ["evm_accounts", "insert_all", "open_wallet", "pass_time", "pool", "prover", "token", "w3"]
+__all__ = ["_idle_chain", "evm_accounts", "insert_all", "open_wallet", "pass_time", "pool", "prover", "token", "w3"]
 
 
 @pytest.fixture(scope="session")

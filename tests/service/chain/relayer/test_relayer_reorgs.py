@@ -2,10 +2,8 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
-from eth_account.signers.local import LocalAccount
 from web3 import Web3
 
 from chain.pool import Pool, Spend
@@ -16,14 +14,10 @@ from chain.relayer.prices import Prices
 from chain.relayer.service import Relayer
 from chain.token import Token
 from tests.service.chain.relaying import (
-    Clock,
-    accepting_pool,
     ask,
     in_block,
-    make_relayer,
     no_mining,
     paid_on_chain,
-    stocked_token,
     tended,
 )
 
@@ -31,23 +25,8 @@ POLICY = Policy(confirmations=3, final_after=6)
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture(scope="module")
-def pool(w3: Web3, evm_accounts: list[LocalAccount]) -> Pool:
-    return accepting_pool(w3, evm_accounts[0])
-
-
-@pytest.fixture(scope="module")
-def token(pool: Pool) -> Token:
-    return stocked_token(pool)
-
-
-@pytest.fixture
-def relayer(pool: Pool, token: Token, tmp_path: Path, clock: Clock) -> Relayer:
-    return make_relayer(pool, token, tmp_path, POLICY, clock)
+def policy() -> Policy:
+    return POLICY
 
 
 @pytest.fixture
