@@ -9,6 +9,7 @@ from eth_account.signers.local import LocalAccount
 from web3 import Web3
 
 from chain.deploy import SpendKey, deploy_contract, deploy_pool, deploy_token
+from chain.errors import RelayerError
 from chain.pool import Pool, Spend
 from chain.proving import SPEND_CIRCUITS
 from chain.relayer.quote import Kind, SignedQuote
@@ -20,6 +21,7 @@ from chain.token import Token
 from protocol.keys import Account
 from tests.service.chain.conftest import ACCEPTING_VERIFIER, UncheckedProof, UncheckedProver
 from tests.service.chain.relaying import ask, in_block
+from wallet.wallet import Wallet
 
 OPERATOR = Account.from_seed(bytes(range(64)), 7)
 
@@ -88,3 +90,13 @@ class Direct:
     @staticmethod
     def _model(item: Any) -> SubmissionModel:
         return SubmissionModel(id=item.id, state=item.state, transaction=item.hashes[-1], detail=item.detail)
+
+
+def unreachable(*_: object) -> SubmissionModel:
+    """A relayer that has disappeared."""
+    raise RelayerError("the relayer does not answer (ConnectionError)", "unreachable")
+
+
+def with_account(wallet: Wallet, account: LocalAccount | None) -> None:
+    """Give the wallet an EVM account, or take its own away."""
+    wallet.pool.account = wallet.pool._sender._account = account

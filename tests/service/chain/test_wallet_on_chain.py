@@ -330,7 +330,7 @@ def test_requests_that_make_no_sense_are_refused_before_anything_is_built(alice:
     with pytest.raises(RequestError, match="the token must be"):
         alice.send(own, "0x" + "00" * 20, 1)
     with pytest.raises(RequestError, match="at most 90 fit"):
-        alice.send(own, token.address, 1, text="é" * 54)
+        alice.send(own, token.address, 1, text="é" * 46)
     with pytest.raises(InsufficientFundsError, match="balance is 100"):
         alice.send(own, token.address, 101)
     with pytest.raises(InsufficientFundsError, match="EVM account holds"):
