@@ -285,6 +285,9 @@ def index(
         list[int] | None, typer.Option(min=1, max=64, help="How many ask at once; repeat for more. Default 1 and 4.")
     ] = None,
     database: Annotated[str, typer.Option(help="postgresql or sqlite: a private one.")] = "postgresql",
+    kept_mib: Annotated[
+        int, typer.Option(min=0, help="Memory for finished pages, 64 in a real indexer; 0: each page is read anew.")
+    ] = 0,
     repeat: Repeat = 3,
     json_file: Json = None,
 ) -> None:
@@ -303,11 +306,12 @@ def index(
         "database": database,
         "requests": requests,
         "clients": list(asking),
+        "kept_mib": kept_mib,
     }
     with _reporting("index", json_file, None, repeat=repeat, **settings) as report:
         from bench.index.command import Plan, measure
 
-        report.results += measure(Plan(commitments, repeat, requests, database, asking, chains, range_blocks))
+        report.results += measure(Plan(commitments, repeat, requests, database, asking, chains, range_blocks, kept_mib))
 
 
 def _on_each_path(

@@ -10,6 +10,7 @@ from gelap.listener import HttpListener, stop_signal
 from gelap.rate_limit import RateLimit
 from indexer.api.app import api_app, metrics_app
 from indexer.api.cache import PageCache
+from indexer.api.kept import KeptPages
 from indexer.api.served import Api, spare_the_collector
 from indexer.chains import preset_of
 from indexer.config import ChainConfig, IndexerConfig
@@ -78,7 +79,7 @@ async def _serving(
         raise SettingsError(f"the database holds {which} yet: run `gelap indexer run` with a chain to follow first")
     cache = None if config.redis_url is None else PageCache(config.redis_url)
     spare_the_collector()
-    api = Api(readers, RateLimit(config.rate, config.burst), cache=cache, health=health)
+    api = Api(readers, RateLimit(config.rate, config.burst), cache=cache, kept=KeptPages(), health=health)
     async with api, HttpListener(api_app(api), config.address, SettingsError, grace=_GRACE_SECONDS) as listener:
         try:
             yield listener

@@ -22,7 +22,8 @@ class Plan:
     """`commitments` on each recorded chain; how many runs of catching up; `database` sqlite or postgresql.
 
     So many `chains` are followed at once; PostgreSQL's partitions have `range_blocks` blocks, None for all in one.
-    Pages are asked for `requests` times by each of so many clients at once, for every number of `clients`.
+    Pages are asked for `requests` times by each of so many clients at once, for every number of `clients`; the API may
+    keep so many MiB of finished ones.
     """
 
     commitments: int
@@ -32,6 +33,7 @@ class Plan:
     clients: tuple[int, ...] = (1,)
     chains: int = 1
     range_blocks: int | None = None
+    kept_mib: int = 0
 
 
 def measure(plan: Plan) -> list[Result]:
@@ -48,7 +50,10 @@ def measure(plan: Plan) -> list[Result]:
             with _database(plan.database) as database:
                 seconds.append(catch_up(database, chains, plan.range_blocks))
                 if last:
-                    pages = [time_pages(database, commitments, plan.requests, clients) for clients in plan.clients]
+                    pages = [
+                        time_pages(database, commitments, plan.requests, clients, plan.kept_mib)
+                        for clients in plan.clients
+                    ]
     threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     case = {"database": plan.database}
     if plan.range_blocks is not None:
@@ -63,7 +68,7 @@ def measure(plan: Plan) -> list[Result]:
             "p99_ms": _percentile(milliseconds, 99),
             "pages_per_second": len(milliseconds) / times.wall,
         }
-        of_clients = case | {"clients": str(clients)}
+        of_clients = case | {"clients": str(clients), "kept_mib": str(plan.kept_mib)}
         results.append(Result("leaf page", PAGE, "leaves", times.seconds, of_clients, details, threads=threads))
     return results
 

@@ -22,11 +22,14 @@ class PageTimes(NamedTuple):
     wall: float
 
 
-def time_pages(database: str, commitments: int, requests: int, clients: int) -> PageTimes:
-    """`requests` pages for each of so many clients, which ask at the same time. Raises BenchError."""
+def time_pages(database: str, commitments: int, requests: int, clients: int, kept_mib: int = 0) -> PageTimes:
+    """`requests` pages for each of so many clients, which ask at the same time. Raises BenchError.
+
+    With `kept_mib` the API keeps finished pages in so much memory, as `gelap indexer run` does.
+    """
     # The newest commitments may still wait for the tree.
     pages = max(1, (commitments - 64) // PAGE)
-    with _child(_serve, database) as server, contextlib.ExitStack() as running:
+    with _child(_serve, database, kept_mib) as server, contextlib.ExitStack() as running:
         address = _answer(server)
         asking = [
             running.enter_context(_child(ask_for_pages, address, pages, requests, 3 * number))
@@ -67,10 +70,11 @@ def _child(target: Any, *arguments: Any) -> Iterator[Connection]:
         process.join()
 
 
-def _serve(database: str, parent: Connection) -> None:
+def _serve(database: str, kept_mib: int, parent: Connection) -> None:
     from gelap.listener import HttpListener
     from gelap.rate_limit import RateLimit
     from indexer.api.app import api_app
+    from indexer.api.kept import KeptPages
     from indexer.api.served import Api, spare_the_collector
     from indexer.database import read_engine
     from indexer.errors import SettingsError
@@ -78,7 +82,8 @@ def _serve(database: str, parent: Connection) -> None:
 
     async def serve() -> None:
         spare_the_collector()
-        api = Api({"local": Reader(read_engine(database), _CHAIN_ID)}, RateLimit(0, 1))
+        kept = KeptPages(kept_mib << 20) if kept_mib else None
+        api = Api({"local": Reader(read_engine(database), _CHAIN_ID)}, RateLimit(0, 1), kept=kept)
         async with api, HttpListener(api_app(api), "127.0.0.1:0", SettingsError) as listener:
             parent.send(("127.0.0.1", listener.port))
             await asyncio.Event().wait()

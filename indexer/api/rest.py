@@ -65,26 +65,34 @@ def _pages(listing: Listing | None) -> Handler:
         first, limit = page_of(request)
 
         def find(read: bool) -> tuple[Page, bytes | None]:
+            """The page; its JSON too, unless the client has it, or Redis, which is asked first, may have it."""
             with chain.reader.view() as view:
                 page = find_page(view, listing, first, limit, api.finality)
-                read = not is_known(request, page.tag) and (read or api.cache is None or page.key is None)
-                return page, read_page(view, page) if read else None
+                if is_known(request, page.tag):
+                    return page, None
+                body = api.kept.get(page.key) if api.kept and page.key else None
+                if body is None and (read or api.cache is None or page.key is None):
+                    body = read_page(view, page)
+                    if api.kept and page.key:
+                        api.kept.put(page.key, body)
+                return page, body
 
-        def answer() -> Response:
-            page, body = find(read=False)
-            if body is None and not is_known(request, page.tag):
-                # Outside of the transaction: a Redis that hangs must not keep connections to the database.
-                body = api.cache.get(page.key) if api.cache and page.key else None
-                if body is None:
-                    page, body = find(read=True)
-                    if api.cache and page.key and body is not None:
-                        api.cache.put(page.key, body)
-            headers = {"ETag": page.tag, "Cache-Control": _FINISHED if page.finished else "no-cache"}
+        async with api.page_readers:
+            page, body = await asyncio.to_thread(find, False)
+        if body is None and api.cache and page.key and not is_known(request, page.tag):
+            # Outside of the transaction: a Redis that hangs must not keep connections to the database.
+            body = await asyncio.to_thread(api.cache.get, page.key)
+            if body is not None and api.kept:
+                api.kept.put(page.key, body)
             if body is None:
-                return Response(None, 304, headers)
-            return Response(body, 200, headers, media_type="application/json")
-
-        return await asyncio.to_thread(answer)
+                async with api.page_readers:
+                    page, body = await asyncio.to_thread(find, True)
+                if page.key and body is not None:
+                    await asyncio.to_thread(api.cache.put, page.key, body)
+        headers = {"ETag": page.tag, "Cache-Control": _FINISHED if page.finished else "no-cache"}
+        if body is None:
+            return Response(None, 304, headers)
+        return Response(body, 200, headers, media_type="application/json")
 
     return handler
 

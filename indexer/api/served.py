@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from gelap.rate_limit import RateLimit
 from indexer.api.cache import PageCache
+from indexer.api.kept import KeptPages
 from indexer.api.pages import Finality
 from indexer.api.tips import Tips
 from indexer.health import Health
@@ -15,6 +16,9 @@ from indexer.reader import Reader
 
 # A reader of the whole stream does not hold up others for long: that many streams are encoded at once.
 _STREAMS_AT_ONCE = 4
+# Pages that are read at once. SQLite's module lets other threads run at every row: two readers spend their time waking
+# each other up, and are both done later than one after the other. Whoever waits is let in in the order of coming.
+_PAGES_AT_ONCE = 1
 # Queries of GraphQL that run at once; more wait, so that pages always find a connection to the database.
 _QUERIES_AT_ONCE = 2
 # The rows of a page are 2,000 objects, which are gone at its end: the collector need not look for them among it.
@@ -33,8 +37,9 @@ class Served:
 class Api:
     """The chains of one API by their names, and what it keeps between requests. Runs inside `async with`.
 
-    `tip_seconds` is how often the database is looked at for new blocks, `query_seconds` how long a query of GraphQL may
-    take once it has begun, and wait before that.
+    `kept` and `cache` hold finished pages, in memory and in Redis; None for neither. `tip_seconds` is how often the
+    database is looked at for new blocks, `query_seconds` how long a query of GraphQL may take once it has begun, and
+    wait before that.
     """
 
     def __init__(
@@ -43,6 +48,7 @@ class Api:
         limit: RateLimit,
         *,
         cache: PageCache | None = None,
+        kept: KeptPages | None = None,
         health: Health | None = None,
         finality: Finality | None = None,
         tip_seconds: float = 0.5,
@@ -52,10 +58,12 @@ class Api:
         self._by_id = {str(chain.reader.chain_id): chain for chain in self.chains.values()}
         self.limit = limit
         self.cache = cache
+        self.kept = kept
         self.health = health or Health()
         self.finality = finality or Finality()
         self.query_seconds = query_seconds
         self.encoders = asyncio.Semaphore(_STREAMS_AT_ONCE)
+        self.page_readers = asyncio.Semaphore(_PAGES_AT_ONCE)
         self.queries = asyncio.Semaphore(_QUERIES_AT_ONCE)
         self._running = contextlib.AsyncExitStack()
 
