@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import ipaddress
 import math
 import signal
 import socket
@@ -22,6 +23,10 @@ class HttpListener:
 
     Leaving the block gives up the answers in hand; `stop` before it lets them end, for `grace` seconds at most. `error`
     is what the caller's package raises for an address that cannot be listened on. Without `tls` it is plain HTTP.
+
+    `proxies` (addresses and networks, separated by commas or blanks) are believed when they say in X-Forwarded-For whom
+    they ask for: a request is then from the last address there that is none of theirs. From anybody else the header is
+    ignored.
     """
 
     def __init__(
@@ -31,9 +36,11 @@ class HttpListener:
         error: type[Exception],
         tls: ssl.SSLContext | None = None,
         grace: float = 1.0,
+        proxies: str = "",
     ) -> None:
         self._address = address
         self._error = error
+        trusted = _networks(proxies, error)
         self._socket = _bind(address, error)
         self.port: int = self._socket.getsockname()[1]
         config = uvicorn.Config(
@@ -46,7 +53,8 @@ class HttpListener:
             h11_max_incomplete_event_size=_MAX_HEADER_BYTES,
             server_header=False,
             # Limits count by the address of the connection: a header that says another one is anybody's word.
-            proxy_headers=False,
+            proxy_headers=bool(trusted),
+            forwarded_allow_ips=trusted,
             timeout_keep_alive=_KEEP_ALIVE,
             backlog=_BACKLOG,
             timeout_graceful_shutdown=math.ceil(grace),
@@ -89,6 +97,22 @@ class _Server(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         """The process has its own word on signals: see `stop_signal`."""
         yield
+
+
+def _networks(text: str, error: type[Exception]) -> list[str]:
+    """The networks that `text` names, IPv4 ones also as an IPv6 socket sees them (RFC 4291, 2.5.5.2)."""
+    found: list[str] = []
+    for name in text.replace(",", " ").split():
+        try:
+            network = ipaddress.ip_network(name)
+        except ValueError:
+            raise error(
+                f"{name[:60]!r} is no proxy to trust: name addresses and networks, such as 10.0.0.0/8, 192.168.1.7"
+            ) from None
+        found.append(str(network))
+        if network.version == 4:
+            found.append(f"::ffff:{network.network_address}/{96 + network.prefixlen}")
+    return found
 
 
 def _bind(address: str, error: type[Exception]) -> socket.socket:

@@ -59,6 +59,13 @@ def relayer(
         typer.Option(envvar="GELAP_RELAYER_RATE", min=0, help="Requests a second of one address; 0: any number."),
     ] = 20.0,
     burst: Annotated[int, typer.Option(envvar="GELAP_RELAYER_BURST", min=1, help="Its requests at once.")] = 100,
+    trusted_proxies: Annotated[
+        str,
+        typer.Option(
+            envvar="GELAP_RELAYER_TRUSTED_PROXIES",
+            help="Addresses or networks of proxies whose X-Forwarded-For says which address asks (default: none).",
+        ),
+    ] = "",
     margin: Annotated[int, typer.Option(min=0, help="Per cent that a quote is above the cost of its gas.")] = 30,
     extra_wei: Annotated[
         int, typer.Option(min=0, help="Fixed cost of a payment in wei, such as what a rollup charges for its data.")
@@ -124,7 +131,7 @@ def relayer(
         )
         service = Relayer(seen, account, rates, kept, policy, note_fees=fees)
         service.require_usable()
-        asyncio.run(serve(service, Serving(address, metrics_address or None, rate, burst, drain)))
+        asyncio.run(serve(service, Serving(address, metrics_address or None, rate, burst, drain, trusted_proxies)))
     except (ChainError, WalletError, ValueError) as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(2) from None

@@ -73,6 +73,13 @@ def run(
     burst: Annotated[
         int | None, typer.Option(envvar="GELAP_INDEXER_BURST", min=1, help="Its requests at once (default 200).")
     ] = None,
+    trusted_proxies: Annotated[
+        str | None,
+        typer.Option(
+            envvar="GELAP_INDEXER_TRUSTED_PROXIES",
+            help="Addresses or networks of proxies whose X-Forwarded-For says which address asks (default: none).",
+        ),
+    ] = None,
     follow: Annotated[bool, typer.Option("--follow/--no-follow", help="Follow the chains, or only serve.")] = True,
     api: Annotated[bool, typer.Option("--api/--no-api", help="Serve the API, or only follow the chains.")] = True,
     log_level: Annotated[
@@ -121,6 +128,7 @@ def run(
             "metrics_address": metrics_address or None,
             "rate": rate,
             "burst": burst,
+            "trusted_proxies": trusted_proxies,
         }
         found |= {name: value for name, value in given.items() if value is not None}
         if "database_url" not in found:

@@ -67,7 +67,7 @@ class IndexerConfig:
 
     A process that only serves needs none: then it serves all that the database holds, or `chain_id` only.
     `database_read_url` is a replica's, or None for the same database; `redis_url` a cache's, or None for none.
-    Addresses are host:port.
+    Addresses are host:port. `trusted_proxies` are believed about whom they ask for, as `gelap.listener` says.
     """
 
     database_url: str = field(repr=False)
@@ -79,6 +79,7 @@ class IndexerConfig:
     metrics_address: str | None = None
     rate: float = 50.0
     burst: int = 200
+    trusted_proxies: str = ""
     follow: bool = True
     serve: bool = True
 
@@ -128,6 +129,7 @@ class _File(BaseModel):
     metrics_address: str | None = None
     rate: float | None = Field(default=None, ge=0)
     burst: int | None = Field(default=None, ge=1)
+    trusted_proxies: str | None = None
     chains: dict[str, _ChainTable] = Field(min_length=1, max_length=MAX_CHAINS)
 
 

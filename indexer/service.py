@@ -80,7 +80,10 @@ async def _serving(
     cache = None if config.redis_url is None else PageCache(config.redis_url)
     spare_the_collector()
     api = Api(readers, RateLimit(config.rate, config.burst), cache=cache, kept=KeptPages(), health=health)
-    async with api, HttpListener(api_app(api), config.address, SettingsError, grace=_GRACE_SECONDS) as listener:
+    listening = HttpListener(
+        api_app(api), config.address, SettingsError, grace=_GRACE_SECONDS, proxies=config.trusted_proxies
+    )
+    async with api, listening as listener:
         try:
             yield listener
         finally:

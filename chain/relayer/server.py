@@ -22,7 +22,8 @@ _POLL_SECONDS = 0.1
 @dataclass(frozen=True)
 class Serving:
     """Addresses are host:port, `metrics_address` None for nowhere. One address may ask `rate` times a second on average
-    and `burst` times at once; rate 0 for any number. `drain` is how many seconds payments under way get on a stop.
+    and `burst` times at once; rate 0 for any number. `proxies` are believed about whom they ask for, as `HttpListener`
+    says. `drain` is how many seconds payments under way get on a stop.
     """
 
     address: str
@@ -30,6 +31,7 @@ class Serving:
     rate: float = 20.0
     burst: int = 100
     drain: float = 10.0
+    proxies: str = ""
 
 
 async def serve(relayer: Relayer, serving: Serving) -> None:
@@ -42,7 +44,8 @@ async def serve(relayer: Relayer, serving: Serving) -> None:
     stop = threading.Event()
     async with contextlib.AsyncExitStack() as running:
         app = relayer_app(relayer, RateLimit(serving.rate, serving.burst))
-        listener = await running.enter_async_context(HttpListener(app, serving.address, ChainError))
+        listener = HttpListener(app, serving.address, ChainError, proxies=serving.proxies)
+        await running.enter_async_context(listener)
         ports = {"port": listener.port}
         if serving.metrics_address:
             operators = HttpListener(metrics_app(metrics.REGISTRY), serving.metrics_address, ChainError)
