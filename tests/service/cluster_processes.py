@@ -1,8 +1,10 @@
 """Gateways and workers of a cluster as real processes, for the tests that want to look at or harm them."""
 
 import contextlib
+import itertools
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -14,13 +16,16 @@ from proto.client import ProverClient
 from proto.rest_client import RestProverClient
 
 SQUARE_WORKER = Path(__file__).parent / "cluster" / "square_worker.py"
+# How long anything may take that comes sooner or later: a machine may be busy with other things for seconds.
+PATIENCE = 60.0
+_GATES = itertools.count(1)
 
 
-def until(condition, timeout=20.0):
+def until(condition, timeout=PATIENCE):
     """What `condition` returns, once that is true."""
     deadline = time.monotonic() + timeout
     while not (found := condition()):
-        assert time.monotonic() < deadline
+        assert time.monotonic() < deadline, "what was waited for did not come"
         time.sleep(0.02)
     return found
 
@@ -36,20 +41,56 @@ class Process:
     def log(self):
         return self.log_file.read_text()
 
-    def wait_for(self, *texts, timeout=30.0):
+    def wait_for(self, *texts, timeout=PATIENCE):
         """Wait until the log has one of these texts."""
         deadline = time.monotonic() + timeout
-        while not any(text in self.log for text in texts):
-            assert self.process.poll() is None, f"it ended early: {self.log}"
+        while True:
+            ended = self.process.poll() is not None  # before the look: its last words count too
+            if any(text in self.log for text in texts):
+                return
+            assert not ended, f"it ended early: {self.log}"
             assert time.monotonic() < deadline, f"no {texts} in {self.log}"
             time.sleep(0.02)
 
     def lines(self):
-        return [json.loads(line) for line in self.log.splitlines()]
+        """What it has logged. The last line may be half written, and libraries in C write lines of their own."""
+        whole = self.log.rpartition("\n")[0]
+        return [json.loads(line) for line in whole.splitlines() if line.startswith("{")]
 
-    def stop(self, timeout=30.0):
-        self.process.terminate()
+    def wait(self, timeout=PATIENCE):
+        """Its exit status, once it has ended."""
         return self.process.wait(timeout)
+
+    def stop(self):
+        self.process.terminate()
+        return self.wait()
+
+    def freeze(self):
+        """Stop it as the lid of a laptop does; returns when it does nothing any more. `thaw` lets it go on."""
+        self.process.send_signal(signal.SIGSTOP)
+        stat = Path(f"/proc/{self.process.pid}/stat")
+        until(lambda: stat.read_text().rpartition(")")[2].split()[0] == "T")
+
+    def thaw(self):
+        self.process.send_signal(signal.SIGCONT)
+
+
+class Gate:
+    """Holds up the tiny circuit's jobs that name its number, until the test opens it: no job ends too soon for a test,
+    and none is waited for longer than it takes.
+    """
+
+    def __init__(self, folder):
+        self.number = next(_GATES)
+        gate = Path(folder) / f"gate-{self.number}"
+        self._begun, self._open = gate.with_suffix(".begun"), gate.with_suffix(".open")
+
+    def wait_for_device(self):
+        """Wait until a job is on the device, before the gate."""
+        until(self._begun.exists)
+
+    def open(self):
+        self._open.touch()
 
 
 class Cluster:
@@ -110,6 +151,9 @@ class Cluster:
     def url(self):
         return f"http://{self.listening('http_port')}"
 
+    def gate(self):
+        return Gate(self.folder)
+
     def client(self, api_key="alice", **options):
         return ProverClient(self.address, api_key, **options)
 
@@ -118,6 +162,13 @@ class Cluster:
 
     def logs(self):
         return "".join(process.log for process in self.processes)
+
+    def done(self, job_id):
+        """How often a worker had its result of this job accepted; it logs that after everybody else knows."""
+        return until(lambda: self.times_done(job_id))
+
+    def times_done(self, job_id):
+        return self.logs().count(f'"job done", "job": "{job_id}"')
 
     def kill_all(self):
         for started in self.processes:

@@ -9,6 +9,7 @@ import redis
 from gelap.servers import private_redis
 from tests.service.redis_server import RedisServer
 from worker.jobs import JobStore, connect
+from worker.limits import Limits
 
 
 @pytest.fixture(scope="session")
@@ -27,7 +28,8 @@ def client(redis_url):
 
 @pytest.fixture
 def store(client, redis_url):
-    return JobStore(connect(redis_url))
+    """One in which time passes only as a test says (`cluster/job_requests.py`), however long it takes."""
+    return JobStore(connect(redis_url), Limits(lease=3600.0, stranded=3600.0, oldest=7200.0))
 
 
 @pytest.fixture(scope="session")

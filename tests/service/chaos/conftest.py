@@ -16,7 +16,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture
 def cluster(client, redis_url, key_dir, tmp_path):
-    """No process yet; leases of a second, so that a lost worker is noticed at once."""
+    """No process yet."""
     cluster = fake_cluster(redis_url, key_dir, tmp_path)
     yield cluster
     cluster.kill_all()

@@ -6,7 +6,7 @@ import pytest
 
 from proto import errors
 from proto.client import JobState
-from tests.service.cluster_processes import until
+from tests.service.cluster_processes import PATIENCE, until
 from tests.service.fake_cluster import job
 
 
@@ -30,16 +30,18 @@ def in_background(action):
 
 def test_a_gateway_killed_and_started_again(cluster):
     cluster.gateway()
-    cluster.worker()
+    worker = cluster.worker()
+    worker.freeze()
     with cluster.client() as client:
-        statement = job(milliseconds=800)
+        statement = job()
         job_id = client.submit("square", *statement).id
         waiting, results = in_background(lambda: client.prove("square", *statement))
         until(lambda: cluster.latest_gateway.log.count(f'"job taken in", "job": "{job_id}"') == 2)
         cluster.latest_gateway.process.kill()
-        waiting.join(10)
+        waiting.join(PATIENCE)
         assert isinstance(results[0], errors.UnreachableError)
         assert results[0].retry
+    worker.thaw()
     cluster.gateway()
     with cluster.client() as client:
         assert client.prove("square", *statement).job_id == job_id or client.job(job_id).state is JobState.SUCCEEDED
@@ -64,8 +66,8 @@ def test_redis_restarted_with_its_data_goes_on_where_it_was(cluster_on_own_redis
     cluster.worker()
     with cluster.client() as client:
         proved = client.prove("square", *job(number=7)).job_id
-        jobs = [client.submit("square", *job(milliseconds=400)).id for _ in range(5)]
-        until(lambda: client.job(jobs[0]).state is JobState.RUNNING)
+        jobs = [client.submit("square", *job(milliseconds=800)).id for _ in range(5)]
+        until(lambda: client.job(jobs[0]).state is not JobState.QUEUED)
         until(lambda: own_redis.client.info("persistence")["aof_pending_bio_fsync"] == 0)
         own_redis.stop()
         with pytest.raises(errors.UnreachableError) as caught:
@@ -94,8 +96,8 @@ def test_a_full_redis_refuses_new_jobs_and_ends_those_in_hand(cluster_on_own_red
     admin = own_redis.client
     with cluster.client() as client:
         client.prove("square", *job())
-        jobs = [client.submit("square", *job(milliseconds=300)).id for _ in range(3)]
-        until(lambda: client.job(jobs[0]).state is JobState.RUNNING)
+        jobs = [client.submit("square", *job(milliseconds=800)).id for _ in range(3)]
+        until(lambda: client.job(jobs[0]).state is not JobState.QUEUED)
         admin.config_set("maxmemory", 1)
         with pytest.raises(errors.BusyError, match="full") as caught:
             client.submit("square", *job())

@@ -8,7 +8,7 @@ import pytest
 
 from proto import errors
 from proto.client import JobState
-from tests.service.cluster_processes import until
+from tests.service.cluster_processes import PATIENCE, until
 from tests.service.fake_cluster import job
 from worker.fake import Trouble
 
@@ -44,13 +44,12 @@ def test_no_trace_of_a_witness_in_redis_on_disk_or_in_memory_nor_in_metrics_and_
     cluster = cluster_on_own_redis
     gateway = cluster.gateway("--metrics-address", "127.0.0.1:0")
     worker = cluster.worker(GELAP_WORKER_METRICS_ADDRESS="127.0.0.1:0", GELAP_LOG_LEVEL="debug")
-    public, inputs = job(milliseconds=400, trouble=trouble)
+    public, inputs = job(milliseconds=800, trouble=trouble)
     inputs |= {"root": CANARY, "path": [CANARY + 1, [CANARY + 2]]}
     kept = {}
     with cluster.client(API_KEY) as client:
         job_id = client.submit("square", public, inputs).id
-        if trouble is not Trouble.UNSATISFIED:
-            until(lambda: client.job(job_id).state is JobState.RUNNING)
+        until(lambda: client.job(job_id).state is not JobState.QUEUED)
         own_redis.client.save()
         kept["dump while it runs"] = (own_redis.folder / "dump.rdb").read_bytes()
         kept["memory while it runs"] = memory_of(own_redis.process.pid)
@@ -65,7 +64,7 @@ def test_no_trace_of_a_witness_in_redis_on_disk_or_in_memory_nor_in_metrics_and_
     own_redis.client.save()
     kept["dump after its end"] = (own_redis.folder / "dump.rdb").read_bytes()
     kept["memory after its end"] = memory_of(own_redis.process.pid)
-    kept["append-only file"] = (own_redis.folder / "appendonly.aof").read_bytes()
+    kept["append-only file"] = own_redis.append_only_file
     kept["metrics"] = metrics_of(gateway) + metrics_of(worker)
     kept["logs"] = cluster.logs().encode() + (own_redis.folder / "redis.log").read_bytes()
     kept["errors"] = "".join(said).encode()
@@ -87,4 +86,4 @@ def test_no_trace_of_a_witness_in_redis_on_disk_or_in_memory_nor_in_metrics_and_
 def metrics_of(process):
     process.wait_for("gateway ready", "metrics ready")
     ports = [line.get("metrics_port") or line["port"] for line in process.lines() if "port" in line]
-    return urllib.request.urlopen(f"http://127.0.0.1:{ports[0]}/metrics", timeout=10).read()
+    return urllib.request.urlopen(f"http://127.0.0.1:{ports[0]}/metrics", timeout=PATIENCE).read()

@@ -18,7 +18,7 @@ def statement_request(number: int = 0, tenant: str = ALICE, **changes: object) -
         key=KEY,
         statement=number.to_bytes(32, "big"),
         public_inputs=((7).to_bytes(32, "big"), number.to_bytes(32, "big")),
-        wait=60.0,
+        wait=3600.0,
         sealed=SealedInputs(bytes(32), b"sealed inputs"),
     )
     return dataclasses.replace(request, **changes)

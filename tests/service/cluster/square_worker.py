@@ -1,9 +1,11 @@
 """A worker process of the real service with a circuit so small that proving it takes no time.
 
 The circuit says: I know a `root` whose square is the public input `square`. Its "proof" is a digest that anyone can
-compute, which is all that the cluster around it needs. Further inputs make it slow or make it fail.
+compute, which is all that the cluster around it needs. Further inputs make it wait or make it fail.
 
-    python square_worker.py KEY_DIR CLUSTER_KEY_FILE [LEASE_SECONDS]        with GELAP_REDIS_URL in the environment
+    python square_worker.py KEY_DIR CLUSTER_KEY_FILE [LEASE_SECONDS]
+
+GELAP_REDIS_URL and GELAP_CACHE_DIR, the folder of the gates, are in the environment.
 """
 
 import hashlib
@@ -45,6 +47,8 @@ class SquareCircuit:
         return [self.prove_one(witness) for witness in witnesses]
 
     def prove_one(self, witness):
+        if "gate" in witness:
+            wait_at_gate(Path(os.environ["GELAP_CACHE_DIR"]) / f"gate-{witness['gate']}")
         time.sleep(witness.get("pause", 0) / 1000)
         if witness.get("trouble") == 3:
             raise InvalidProofError("the proof does not verify")
@@ -52,6 +56,13 @@ class SquareCircuit:
 
     def verify(self, public_inputs, proof):
         return proof == proof_of(public_inputs[0])
+
+
+def wait_at_gate(gate):
+    """Until the test opens it, see `tests.service.cluster_processes.Gate`."""
+    gate.with_suffix(".begun").touch()
+    while not gate.with_suffix(".open").exists():
+        time.sleep(0.01)
 
 
 def proof_of(square):

@@ -1,10 +1,10 @@
 """Who may call, and how often: real Redis, real gateways, the real command."""
 
+import itertools
 import json
 import os
 import subprocess
 import sys
-import time
 
 import grpc
 import pytest
@@ -42,7 +42,7 @@ def command(*arguments, redis_url, check=True, **options):
         env=clean | {"GELAP_REDIS_URL": redis_url},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=check,
         **options,
     )
@@ -105,27 +105,26 @@ def test_a_key_is_good_for_its_tenants_scopes_only(keys, door):
     assert door.admit(keys.add("reader").key).scopes == {Scope.VERIFY}
 
 
-def test_calls_beyond_the_burst_have_to_wait_for_their_token(keys, door):
+def test_calls_beyond_the_burst_have_to_wait_for_their_token(keys, door, client):
     """A token bucket: `burst` at once, then `rate` a second, whichever of the tenant's keys is used."""
-    one, other = keys.add("acme", rate=20, burst=5), keys.add("acme")
-    started = time.monotonic()
-    for key in (one, other, one, other, one):
-        door.admit(key.key)
-    with pytest.raises(RateLimitedError) as caught:
-        door.admit(one.key)
-    assert 0 < caught.value.retry_after <= 1 / 20
-    time.sleep(caught.value.retry_after + 0.002)
-    door.admit(other.key)
-    admitted = 6
-    while time.monotonic() - started < 1.0:
-        try:
+    one, other = keys.add("acme", rate=0.001, burst=5), keys.add("acme")
+
+    def admits(count):
+        """So many calls are let in, with either key, and the next one is not; no token comes meanwhile."""
+        for _, key in zip(range(count), itertools.cycle((one, other)), strict=False):
+            door.admit(key.key)
+        with pytest.raises(RateLimitedError) as caught:
             door.admit(one.key)
-            admitted += 1
-        except RateLimitedError as error:
-            time.sleep(error.retry_after)
-    elapsed = time.monotonic() - started
-    assert admitted <= 5 + 20 * elapsed + 1
-    assert admitted >= 5 + 20 * elapsed * 0.6
+        return 900 < caught.value.retry_after <= 1000
+
+    def pass_seconds(seconds):
+        assert client.hincrby(f"gelap:bucket:{one.tenant}", "at", -seconds * 1000) > 0
+
+    assert admits(5)
+    pass_seconds(3_001)
+    assert admits(3)
+    pass_seconds(100_000)
+    assert admits(5), "no more than the burst"
 
 
 def test_one_tenants_calls_take_nothing_from_another(keys, door):
@@ -244,17 +243,17 @@ def test_only_registered_keys_get_anything_from_a_gateway(closed, keys):
 
 
 def test_limits_reach_callers_with_the_time_to_wait(closed, keys):
-    slow = keys.add("slow", rate=0.5, burst=1)
+    slow = keys.add("slow", rate=0.001, burst=1)
     with closed.client(slow.key) as client:
         client.circuits()
         with pytest.raises(errors.BusyError) as caught:
             client.circuits()
     assert (caught.value.name, caught.value.retry) == ("rate-limited", True)
-    assert 0 < caught.value.retry_after <= 2.0
+    assert 0 < caught.value.retry_after <= 1000.0
     with closed.rest_client(slow.key) as client, pytest.raises(errors.BusyError) as caught:
         client.circuits()
     assert (caught.value.name, caught.value.retry) == ("rate-limited", True)
-    assert 0 < caught.value.retry_after <= 2.0
+    assert 0 < caught.value.retry_after <= 1000.0
 
     frugal = keys.add("frugal", quota=1)
     with closed.client(frugal.key) as client:
@@ -273,7 +272,7 @@ def test_limits_reach_callers_with_the_time_to_wait(closed, keys):
 
 
 def test_refusals_carry_googles_error_details(closed, keys):
-    slow = keys.add("slow", rate=0.5, burst=1)
+    slow = keys.add("slow", rate=0.001, burst=1)
     metadata = (("authorization", f"Bearer {slow.key}"),)
     with grpc.insecure_channel(closed.address) as channel:
         stub = prover_pb2_grpc.ProverStub(channel)

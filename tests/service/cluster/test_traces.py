@@ -11,7 +11,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from gelap import tracing
 from proto import errors
-from tests.service.cluster_processes import Cluster, until
+from tests.service.cluster_processes import PATIENCE, Cluster, until
 from worker.errors import ConfigurationError
 
 CANARY = 0x7ACE57ACE57ACE57ACE57ACE57ACE5
@@ -118,7 +118,7 @@ def test_a_callers_trace_is_gone_on_with_and_a_malformed_one_is_ignored(traced, 
     cluster = traced(collector.url)
     for header in (CALLER, "00-nothing-of-the-kind"):
         headers = {"Authorization": "Bearer alice", "traceparent": header}
-        assert requests.get(f"{cluster.url}/v1/circuits", headers=headers, timeout=10).status_code == 200
+        assert requests.get(f"{cluster.url}/v1/circuits", headers=headers, timeout=PATIENCE).status_code == 200
     until(lambda: len(collector.spans()) == 2)
     ours, other = (span for _, span in collector.spans())
     assert (ours.trace_id.hex(), ours.parent_span_id.hex()) == tuple(CALLER.split("-")[1:3])
@@ -151,7 +151,7 @@ def test_proofs_and_the_end_of_a_process_do_not_wait_for_a_collector_that_is_gon
     for process in cluster.processes:
         started = time.monotonic()
         assert process.stop() == 0
-        assert time.monotonic() - started < 10
+        assert time.monotonic() - started < 40, "its exporter would go on asking for a minute"
 
 
 def test_no_traces_are_made_unless_asked_for_and_without_their_packages_it_says_what_to_install(monkeypatch):

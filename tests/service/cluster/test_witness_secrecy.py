@@ -13,6 +13,7 @@ import requests
 
 from proto import errors
 from protocol.field import R
+from tests.service.cluster_processes import PATIENCE
 from worker.jobs import JobStore
 from worker.manifest import read_manifest
 
@@ -31,7 +32,7 @@ class Wiretap:
 
     def __init__(self, url):
         address = urlsplit(url)
-        self.socket = socket.create_connection((address.hostname, address.port), timeout=20)
+        self.socket = socket.create_connection((address.hostname, address.port), timeout=PATIENCE)
         self.socket.sendall(f"AUTH {address.password}\r\nMONITOR\r\n".encode())
         self.heard = b""
         self.read_until(b"+OK\r\n+OK\r\n")
@@ -98,7 +99,7 @@ def test_no_trace_of_a_witness_in_redis_or_in_any_log(running, end, interface):
                 caller.prove("square", [public], inputs)
             assert not any(spelling in str(caught.value).encode() for spelling in spellings(canary))
     said, logged = tap.finish(redis_client), running.logs().encode()
-    counted = requests.get(f"http://{running.listening('metrics_port')}/metrics", timeout=10).content
+    counted = requests.get(f"http://{running.listening('metrics_port')}/metrics", timeout=PATIENCE).content
     assert b"gelap_gateway_calls_total" in counted
     for place, content in {"said": said, "kept": b"\n".join(kept), "logged": logged, "counted": counted}.items():
         for spelling in spellings(canary):

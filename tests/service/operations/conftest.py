@@ -13,6 +13,7 @@ import pytest
 from gelap.children import end_with_parent
 from proto.client import ProverClient
 from proto.rest_client import RestProverClient
+from tests.service.cluster_processes import PATIENCE
 from tests.service.fake_cluster import FAKE
 
 
@@ -21,7 +22,7 @@ def is_alive(pid):
     try:
         with open(f"/proc/{pid}/stat") as file:
             return file.read().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return False
 
 
@@ -76,7 +77,7 @@ class Up:
         document = self.document
         return RestProverClient(document["rest"], self.api_key, document["cluster_key_fingerprint"])
 
-    def wait(self, timeout=30.0):
+    def wait(self, timeout=2 * PATIENCE):
         """Its exit status, and what it said on stderr."""
         status = self.process.wait(timeout)
         return status, self.errors.read_text()
@@ -86,11 +87,12 @@ class Up:
         return self.wait()
 
     def end(self):
-        """Whatever the test left."""
-        pids = self._document["processes"].values() if self._document else ()
-        for pid in (self.process.pid, *pids):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        """Whatever the test left. When it has ended its children have too, and their ids may be others' by now."""
+        if self.process.poll() is None:
+            pids = self._document["processes"].values() if self._document else ()
+            for pid in (*pids, self.process.pid):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
         self.process.wait()
         self.process.stdout.close()
 

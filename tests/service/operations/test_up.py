@@ -44,10 +44,12 @@ def test_everything_runs_until_ctrl_c_and_nothing_is_left(start_up, tmp_path):
         assert rest.prove("square", *job(1)).cached, "both doors lead to one tenant"
     with up.client("gelap_" + "0" * 32 + "_stranger") as stranger, pytest.raises(ProverClientError, match="API key"):
         stranger.circuits()
-    metrics = subprocess.run(
-        [sys.executable, CURL_STAND_IN, up.document["metrics"] + "/metrics"], capture_output=True, check=True
-    ).stdout.decode()
-    assert "gelap_cluster_consuming 1.0" in metrics
+
+    def metrics():
+        command = [sys.executable, CURL_STAND_IN, up.document["metrics"] + "/metrics"]
+        return subprocess.run(command, capture_output=True, check=True).stdout.decode()
+
+    until(lambda: "gelap_cluster_consuming 1.0" in metrics())
     folder = Path(up.document["api_key_file"]).parent
     assert folder.stat().st_mode & 0o777 == 0o700
     for name in ("api-key", "api-key.header", "cluster-key.pem", "redis-url"):
