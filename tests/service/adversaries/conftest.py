@@ -61,7 +61,7 @@ class FalseNode(ThreadingHTTPServer):
     def ask_true_node(self, body: bytes) -> Any:
         with self.lock:
             headers = {"Content-Type": "application/json"}
-            return self.session.post(self.true_url, data=body, headers=headers, timeout=20).json()
+            return self.session.post(self.true_url, data=body, headers=headers, timeout=60).json()
 
 
 class _FalseAnswers(BaseHTTPRequestHandler):

@@ -106,12 +106,13 @@ def test_a_wrong_nonce_costs_waiting_and_not_money(
         wallet.send(rich.new_address(), token.address, 10)
     assert wallet.balance(token.address) == Balance(160)
     node.lies["eth_getTransactionCount"] = lambda params, true: hex(int(true, 16) + 1)
-    with pytest.raises(NotMinedError):
+    with pytest.raises(NotMinedError) as waiting:
         wallet.send(rich.new_address(), token.address, 10)
     assert wallet.balance(token.address) == Balance(100, reserved=60)
     del node.lies["eth_getTransactionCount"]
     # The account's next transaction fills the gap, and the one that waited settles: one payment, once.
     wallet.pool.token(token.address).approve(wallet.pool.address, 0)
+    rich.pool.w3.eth.wait_for_transaction_receipt(waiting.value.transaction, timeout=60)  # type: ignore[arg-type]
     wallet.sync()
     assert [entry.kind for entry in wallet.history()].count("sent") == 1
     assert wallet.balance(token.address) == Balance(100, pending=60)

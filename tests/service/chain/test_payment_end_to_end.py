@@ -23,7 +23,7 @@ from chain.token import Token
 from protocol.keys import Account
 from prover.formats.verification_key import read_verification_key
 from prover.keys import Manifest, default_directory, ensure_keys
-from tests.service.chain.relaying import make_relayer, served
+from tests.service.chain.relaying import make_relayer, served, tended
 from wallet.proving import LocalProver
 from wallet.wallet import Balance, Wallet
 
@@ -123,9 +123,7 @@ def test_a_relayer_cannot_be_given_a_real_proof_with_other_terms(
             relayer.submit(quote, replace(call, **change))
     held, paid = token.balance_of(relayer.address), token.balance_of(RECEIVER)
     sent = relayer.submit(quote, call)
-    pool.w3.eth.wait_for_transaction_receipt(sent.hashes[-1], poll_latency=0.05)  # type: ignore[arg-type]
-    relayer.tend()
-    assert relayer.find(sent.id).state == "settled"
+    assert tended(relayer, sent.id).state == "settled"
     assert token.balance_of(RECEIVER) - paid == 20
     assert token.balance_of(relayer.address) - held == fee
     assert token.balance_of(thief) == 0
@@ -158,9 +156,7 @@ def test_a_relayer_is_paid_with_a_note_by_a_real_proof_and_can_spend_it(
         relayer.submit(quote, replace(call, memos=memos))
     with served(relayer) as url, RelayerClient(url) as client:
         sent = client.submit(quote, call)
-    pool.w3.eth.wait_for_transaction_receipt(sent.transaction, poll_latency=0.05)  # type: ignore[arg-type]
-    relayer.tend()
-    assert relayer.find(sent.id).state == "settled"
+    assert tended(relayer, sent.id).state == "settled"
     assert token.balance_of(relayer.address) == 0
     insert_all(prover)
     bob.sync()

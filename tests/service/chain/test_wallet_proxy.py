@@ -7,8 +7,8 @@ import socket
 import socketserver
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -20,6 +20,7 @@ from chain.errors import RelayerError, RpcError, SourceError
 from chain.pool import Pool
 from chain.stream.source import IndexerSource
 from chain.token import Token
+from tests.service.chain.relaying import until
 from tests.service.chain.service_processes import indexer_and_relayer
 from wallet import keystore
 from wallet.cli import app
@@ -126,16 +127,28 @@ def proxy(pool: Pool, token: Token, tmp_path: Path) -> Iterator[SocksServer]:
             yield server
 
 
-_watching: list[list[tuple[str, Any]]] = []
+@dataclass
+class Watch:
+    """What was connected to and looked up, save by the threads that something else had started before."""
+
+    others: set[threading.Thread]
+    seen: list[tuple[str, Any]] = field(default_factory=list)
+
+
+_watching: list[Watch] = []
 
 
 def _audit(event: str, arguments: tuple[Any, ...]) -> None:
     """Python reports every connection and look-up of this process, whichever library makes it."""
-    if _watching and "process_request_thread" not in threading.current_thread().name:
-        if event == "socket.connect" and isinstance(arguments[1], tuple):
-            _watching[0].append((event, arguments[1][:2]))
-        elif event in ("socket.getaddrinfo", "socket.gethostbyname"):
-            _watching[0].append((event, arguments[0]))
+    if not _watching or event not in ("socket.connect", "socket.getaddrinfo", "socket.gethostbyname"):
+        return
+    (watch,) = _watching
+    if threading.current_thread() in watch.others or "process_request_thread" in threading.current_thread().name:
+        return
+    if event != "socket.connect":
+        watch.seen.append((event, arguments[0]))
+    elif isinstance(arguments[1], tuple):
+        watch.seen.append((event, arguments[1][:2]))
 
 
 sys.addaudithook(_audit)
@@ -144,10 +157,10 @@ sys.addaudithook(_audit)
 @contextlib.contextmanager
 def watched() -> Iterator[list[tuple[str, Any]]]:
     """What this process connects to and looks up, save in the threads of the proxy itself."""
-    seen: list[tuple[str, Any]] = []
-    _watching.append(seen)
+    watch = Watch({*threading.enumerate()} - {threading.current_thread()})
+    _watching.append(watch)
     try:
-        yield seen
+        yield watch.seen
     finally:
         _watching.clear()
 
@@ -219,10 +232,7 @@ def test_there_is_no_connection_and_no_look_up_beside_the_proxy(
 def wait_for_indexer(port: int, pool: Pool) -> None:
     """Until it has read the newest block."""
     source = IndexerSource(f"http://127.0.0.1:{port}", pool.chain_id, pool.address)
-    deadline = time.monotonic() + 20
-    while (tip := source.tip()) is None or tip.number < pool.block_number():
-        assert time.monotonic() < deadline, tip
-        time.sleep(0.05)
+    until(lambda: (tip := source.tip()) is not None and tip.number >= pool.block_number())
 
 
 def test_a_connection_around_the_proxy_would_be_noticed(pool: Pool) -> None:

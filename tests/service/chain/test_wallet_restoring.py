@@ -78,11 +78,13 @@ def live_through(past: Past) -> None:
     alice.send(alice.new_address("to oneself"), token, 20)
     alice.sync()
     bob.sync()
+    assert alice.balance(token).pending > 0
 
 
 def test_balances_and_history_are_the_same_after_a_restore_and_with_a_viewing_key(past: Past, tmp_path: Path) -> None:
     for number, before in enumerate(past.wallets):
         assert isinstance(before.keys, Account)
+        before.sync()
         with (
             opened(tmp_path, past.pool, number) as restored,
             Wallet(tmp_path / f"view-{number}.db", before.keys.viewing(), pool=past.pool) as view,
@@ -92,7 +94,6 @@ def test_balances_and_history_are_the_same_after_a_restore_and_with_a_viewing_ke
                 assert (again.history(), again.balances()) == (before.history(), before.balances())
                 assert (again.notes(), again.root) == (before.notes(), before.root)
             assert restored.new_address() not in dict(before.addresses()), "no address is handed out twice"
-    assert past.alice.balance(past.token.address).pending > 0
 
 
 def test_the_history_names_every_payment_and_a_restore_loses_what_only_the_file_knew(
@@ -122,7 +123,7 @@ def test_the_history_names_every_payment_and_a_restore_loses_what_only_the_file_
         assert operator.balance(past.token.address).total == fees[1]
 
     insert_everything(past.pool)
-    past.alice.prepare_send(addresses[0], past.token.address, 1)
+    kept = past.alice.prepare_send(addresses[0], past.token.address, 1)
     with opened(tmp_path, past.pool, 0) as restored:
         restored.sync()
         assert [label for _, label in past.alice.addresses()] == ["to oneself"]
@@ -130,3 +131,4 @@ def test_the_history_names_every_payment_and_a_restore_loses_what_only_the_file_
         assert (len(past.alice.payments()), restored.payments()) == (1, [])
         ours, theirs = (wallet.balance(past.token.address) for wallet in (past.alice, restored))
         assert (ours.total, ours.reserved > 0, theirs.reserved) == (theirs.total, True, 0)
+    past.alice.abandon(kept)

@@ -121,7 +121,7 @@ def follower(pool: Pool, tmp_path: Path) -> Follower:
     migrate(engine)
     store = Store(engine, pool.chain_id, address, pool.deployed_at)
     url = pool.w3.provider.endpoint_uri  # type: ignore[attr-defined]
-    return Follower(store, Endpoints([Endpoint(url, 5.0)], pool.chain_id), address, Pace(0))
+    return Follower(store, Endpoints([Endpoint(url, 60.0)], pool.chain_id), address, Pace(0))
 
 
 def test_notes_and_history_come_from_an_indexer_and_its_lag_is_told(

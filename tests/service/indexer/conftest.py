@@ -61,7 +61,9 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 @contextmanager
 def served(database: str, chain_id: int, limit: RateLimit | None = None, **options: Any) -> Iterator[str]:
-    """The API over a database, from a thread; yields its URL. `options` are those of `Api`."""
+    """The API over a database, from a thread; yields its URL once it has read the database. `options` are those of
+    `Api`.
+    """
     with served_chains(database, {"local": chain_id}, limit, **options) as url:
         yield url
 
@@ -77,18 +79,20 @@ def served_chains(
     async def serve() -> None:
         done = asyncio.Event()
         readers = {name: Reader(engine, chain_id) for name, chain_id in chains.items()}
-        api = Api(readers, limit or RateLimit(0, 1), tip_seconds=0.05, **options)
+        api = Api(readers, limit or RateLimit(0, 1), **({"tip_seconds": 0.05, "query_seconds": 60.0} | options))
         async with api, HttpListener(api_app(api), "127.0.0.1:0", SettingsError) as listener:
+            while not all(chain.tips.database_up for chain in api.chains.values()):
+                await asyncio.sleep(0.005)
             started.append((listener.port, asyncio.get_running_loop(), done))
             ready.set()
             await done.wait()
             await api.end_streams()
 
-    thread = threading.Thread(target=lambda: asyncio.run(serve()))
+    thread = threading.Thread(target=lambda: asyncio.run(serve()), daemon=True)
     thread.start()
+    assert ready.wait(60), "the API has not read its database"
+    port, loop, done = started[0]
     try:
-        assert ready.wait(20)
-        port, loop, done = started[0]
         yield f"http://127.0.0.1:{port}"
     finally:
         loop.call_soon_threadsafe(done.set)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -46,7 +47,13 @@ def ready(child: Child) -> dict[str, Any]:
     return found[0]
 
 
-def until(condition: Callable[[], bool], *children: Child, seconds: float = 60) -> None:
+def end(child: Child, code: int = 0) -> None:
+    """Ask it to end as an operator does; it ends with this exit status."""
+    child.process.send_signal(signal.SIGTERM)
+    assert child.process.wait(60) == code, child.log_text()
+
+
+def until(condition: Callable[[], bool], *children: Child, seconds: float = 120) -> None:
     """Wait; fails with the logs when one of the processes ends, or after so many seconds."""
     deadline = time.monotonic() + seconds
     while not condition():

@@ -90,7 +90,7 @@ def sqlite_api(sqlite: str) -> Iterator[str]:
 
 def post(api: str, query: str, variables: dict[str, Any] | None = None, **headers: str) -> requests.Response:
     return requests.post(
-        f"{api}/v1/graphql", json={"query": query, "variables": variables or {}}, headers=headers, timeout=20
+        f"{api}/v1/graphql", json={"query": query, "variables": variables or {}}, headers=headers, timeout=60
     )
 
 
@@ -271,14 +271,14 @@ def test_a_query_that_the_database_cannot_answer_in_time_is_given_up(
 ) -> None:
     endless = text("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n")
     monkeypatch.setattr(analytics, "_first_period", lambda view, *_: view.connection.scalar(endless))
-    with served(indexed, 31337, query_seconds=0.5) as api:
+    with served(indexed, 31337, query_seconds=1.0) as api:
         response = post(api, "{ pool { history { nodes { start } } } }")
         assert (response.status_code, response.elapsed.total_seconds() < 10) == (503, True)
-        assert "takes longer than 0.5 s" in response.json()["detail"]
+        assert "takes longer than 1 s" in response.json()["detail"]
         # The connection is as good as before, for longer than that query had.
         for _ in range(8):
             assert ask(api, "{ pool { totals { commitments } } }")["pool"]["totals"]["commitments"] > 0
-            time.sleep(0.1)
+            time.sleep(0.13)
 
 
 def test_introspection_gives_the_schema(sqlite_api: str) -> None:
@@ -387,16 +387,16 @@ def test_a_query_outside_of_the_limits_is_refused_and_read_nothing(sqlite_api: s
 def test_a_body_that_is_no_query_gets_problem_details(
     sqlite_api: str, body: bytes, media_type: str, status: int
 ) -> None:
-    response = requests.post(f"{sqlite_api}/v1/graphql", data=body, headers={"Content-Type": media_type}, timeout=10)
+    response = requests.post(f"{sqlite_api}/v1/graphql", data=body, headers={"Content-Type": media_type}, timeout=60)
     assert (response.status_code, response.headers["Content-Type"]) == (status, "application/problem+json")
 
 
 def test_only_post_is_answered_and_nothing_is_stored(sqlite_api: str) -> None:
-    response = requests.get(f"{sqlite_api}/v1/graphql", params={"query": "{ pool { chain } }"}, timeout=10)
+    response = requests.get(f"{sqlite_api}/v1/graphql", params={"query": "{ pool { chain } }"}, timeout=60)
     assert response.status_code == 405
     assert "POST" in response.headers["Allow"]
     assert post(sqlite_api, "{ pool { chain } }").headers["Cache-Control"] == "no-store"
-    preflight = requests.options(f"{sqlite_api}/v1/graphql", timeout=10)
+    preflight = requests.options(f"{sqlite_api}/v1/graphql", timeout=60)
     assert (preflight.status_code, preflight.headers["Access-Control-Allow-Methods"]) == (204, "POST")
 
 

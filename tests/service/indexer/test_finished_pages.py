@@ -49,7 +49,7 @@ def api(follower: Follower, database: str) -> Iterator[str]:
 
 def leaves(api: str, first: int, limit: int, known: str | None = None) -> requests.Response:
     headers = {} if known is None else {"If-None-Match": known}
-    return requests.get(f"{api}/v1/leaves?from={first}&limit={limit}", headers=headers, timeout=10)
+    return requests.get(f"{api}/v1/leaves?from={first}&limit={limit}", headers=headers, timeout=60)
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_whoever_has_a_page_already_gets_no_body(api: str) -> None:
 
 def test_pages_of_other_ranges_have_other_tags(api: str) -> None:
     tags = [leaves(api, *page).headers["ETag"] for page in ((0, 64), (0, 65), (64, 64), (0, 1000))]
-    tags.append(requests.get(f"{api}/v1/queue?limit=64", timeout=10).headers["ETag"])
+    tags.append(requests.get(f"{api}/v1/queue?limit=64", timeout=60).headers["ETag"])
     assert len(set(tags)) == 5
 
 

@@ -48,7 +48,7 @@ def api(chain: SyntheticChain, database: str) -> Iterator[str]:
 
 
 def get(url: str, **query: object) -> requests.Response:
-    return requests.get(url, params={name: str(value) for name, value in query.items()}, timeout=10)
+    return requests.get(url, params={name: str(value) for name, value in query.items()}, timeout=60)
 
 
 def test_the_status_counts_what_is_there(api: str, chain: SyntheticChain) -> None:
@@ -132,21 +132,21 @@ def test_nothing_can_be_asked_by_user(api: str) -> None:
     ],
 )
 def test_a_request_that_cannot_be_answered_gets_problem_details(api: str, path: str, status: int) -> None:
-    response = requests.get(api + path, timeout=10)
+    response = requests.get(api + path, timeout=60)
     assert (response.status_code, response.headers["Content-Type"]) == (status, "application/problem+json")
     assert response.json()["status"] == status
 
 
 def test_who_asks_too_often_is_told_when_to_come_back(chain: SyntheticChain, database: str) -> None:
-    with served(database, 31337, RateLimit(0.5, 3)) as url:
+    with served(database, 31337, RateLimit(0.001, 3)) as url:
         codes = [get(f"{url}/v1/status").status_code for _ in range(4)]
         assert codes == [200, 200, 200, 429]
-        assert 1 <= int(get(f"{url}/v1/status").headers["Retry-After"]) <= 2
+        assert 900 <= int(get(f"{url}/v1/status").headers["Retry-After"]) <= 1000
         assert get(f"{url}/healthz").status_code == 200
 
 
 def test_a_stream_tells_of_new_blocks(api: str, chain: SyntheticChain, database: str) -> None:
-    with requests.get(f"{api}/v1/tips", stream=True, timeout=10) as response:
+    with requests.get(f"{api}/v1/tips", stream=True, timeout=60) as response:
         data = (json.loads(line[6:]) for line in response.iter_lines() if line.startswith(b"data: "))
         assert next(data)["tip"]["number"] == 3
         chain.add([DEPOSIT])

@@ -33,7 +33,7 @@ def url_of(pool: Pool) -> str:
 def follower_of(pool: Pool, database: str, *urls: str, confirmations: int = 0) -> Follower:
     address = bytes.fromhex(pool.address[2:])
     store = Store(write_engine(database), pool.chain_id, address, pool.deployed_at)
-    endpoints = Endpoints([Endpoint(url, 5.0) for url in urls or (url_of(pool),)], pool.chain_id)
+    endpoints = Endpoints([Endpoint(url, 60.0) for url in urls or (url_of(pool),)], pool.chain_id)
     return Follower(store, endpoints, address, Pace(confirmations))
 
 
@@ -49,9 +49,9 @@ def assert_served_is_on_chain(pool: Pool, database: str) -> None:
             tree.apply(event)
         tree.check(pool, pool.block_number())
         assert pool.known_root(tree.root)
-        status = requests.get(f"{api}/v1/status", timeout=10).json()
+        status = requests.get(f"{api}/v1/status", timeout=60).json()
         assert (int(status["root"], 16), status["pending"]) == (pool.merkle_root(), pool.pending_count())
-        leaves = requests.get(f"{api}/v1/leaves", timeout=10).json()["leaves"]
+        leaves = requests.get(f"{api}/v1/leaves", timeout=60).json()["leaves"]
         in_tree = {tree.leaf_index(leaf["position"]): tree.commitment(leaf["position"]) for leaf in leaves}
         assert {leaf["leaf_index"]: int(leaf["commitment"], 16) for leaf in leaves} == in_tree
         assert len(leaves) == tree.inserted_count
@@ -82,7 +82,7 @@ def test_every_event_of_a_payment_is_indexed_and_served(paid: Wallet, pool: Pool
 def test_a_path_of_the_indexer_leads_to_the_contracts_root(paid: Wallet, pool: Pool, database: str) -> None:
     follower_of(pool, database).round()
     with served(database, pool.chain_id) as api:
-        found = requests.get(f"{api}/v1/paths/64", timeout=10).json()
+        found = requests.get(f"{api}/v1/paths/64", timeout=60).json()
     tree = PoolTree(hash_pairs)
     for event in pool.events():
         tree.apply(event)
@@ -121,7 +121,7 @@ def forwarder(target: str) -> Iterator[tuple[str, Callable[[], None]]]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
-            answer = session.post(target, data=body, headers={"Content-Type": "application/json"}, timeout=10).content
+            answer = session.post(target, data=body, headers={"Content-Type": "application/json"}, timeout=60).content
             self.send_response(200)
             self.send_header("Content-Length", str(len(answer)))
             self.end_headers()

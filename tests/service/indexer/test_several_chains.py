@@ -2,7 +2,6 @@
 
 import json
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,7 +17,7 @@ from gelap.children import Child
 from indexer.database import read_engine
 from indexer.errors import StoreError
 from indexer.reader import Reader
-from tests.service.indexer.processes import ready, start_indexer, until
+from tests.service.indexer.processes import end, ready, start_indexer, until
 
 pytestmark = pytest.mark.parametrize("database", ["postgresql"], indirect=True)
 
@@ -69,7 +68,7 @@ def chains(tmp_path: Path, database: str) -> Iterator[Chains]:
 
 
 def metrics_of(child: Child) -> str:
-    return requests.get(f"http://127.0.0.1:{ready(child)['metrics_port']}/metrics", timeout=10).text
+    return requests.get(f"http://127.0.0.1:{ready(child)['metrics_port']}/metrics", timeout=60).text
 
 
 def test_two_chains_are_followed_into_one_database(chains: Chains) -> None:
@@ -85,8 +84,7 @@ def test_two_chains_are_followed_into_one_database(chains: Chains) -> None:
         counts = {status["chain_id"]: status["commitments"] for status in json.loads(told.stdout)}
         assert counts == {OPTIMISM: 4, BASE: 5}
     finally:
-        child.process.send_signal(signal.SIGTERM)
-        assert child.process.wait(20) == 0, child.log_text()
+        end(child)
 
 
 def test_a_chain_that_halts_leaves_the_other_running_and_shows_in_metrics_and_exit_status(chains: Chains) -> None:
@@ -103,6 +101,5 @@ def test_a_chain_that_halts_leaves_the_other_running_and_shows_in_metrics_and_ex
         until(lambda: chains.tip(BASE) == 2, child)
         assert chains.tip(OPTIMISM) == 1
     finally:
-        child.process.send_signal(signal.SIGTERM)
-        assert child.process.wait(20) == 1, child.log_text()
+        end(child, 1)
     assert "error: optimism: halted" in child.log_text()
