@@ -46,6 +46,13 @@ def sequencer(
         str | None,
         typer.Option(envvar="GELAP_KEY_FINGERPRINT", help="The fingerprint of the cluster's key, to pin it."),
     ] = None,
+    prover_ca: Annotated[
+        str | None,
+        typer.Option(
+            envvar="GELAP_PROVER_CA",
+            help="Certificates (PEM) to trust for a remote prover, in place of the public ones.",
+        ),
+    ] = None,
     key_dir: Annotated[
         Path | None, typer.Option(envvar="GELAP_KEY_DIR", help="The proving keys, for --prover local.")
     ] = None,
@@ -93,6 +100,7 @@ def sequencer(
             api_key=settings.api_key,
             fingerprint=fingerprint,
             proxy=None,
+            ca_file=prover_ca,
         )
         seen = Pool(connect(rpc_url or ()), pool, account, deployed_at)
         urgency = Urgency(stuck_after, dearest_gwei * 10**9)

