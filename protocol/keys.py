@@ -3,7 +3,7 @@
 - spending key `s`, public `A = s*B8`: signs spends; never leaves the wallet and never enters a witness.
 - nullifying root `nk`: gives each note its own nullifying key. Whoever holds a nullifying key recognises every spend
   made with it, so a prover is handed only the keys of the notes it proves.
-- viewing key `v` (X25519): opens memos.
+- viewing key `v` (X25519): opens memos. Its public key is another one in each address, see `protocol.address`.
 
 `(A, nk, v)` is the full viewing key: it sees everything and can spend nothing.
 
@@ -12,11 +12,11 @@ Scalars are plain integers. Not constant-time: derive keys on a machine of your 
 
 from dataclasses import dataclass, field
 
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from mnemonic import Mnemonic
 
 from protocol import eddsa
-from protocol.address import Address
+from protocol.address import Address, base_point
 from protocol.babyjubjub import SUBGROUP_ORDER, Point, is_on_curve
 from protocol.derivation import derive, derive_below, u32
 from protocol.errors import KeyDerivationError
@@ -51,15 +51,12 @@ class FullViewingKey:
     public: Point = field(repr=False)
     nullifying_root: int = field(repr=False)
     viewing_key: bytes = field(repr=False)
-    viewing_public: bytes = field(init=False)
 
     def __post_init__(self) -> None:
         if not is_on_curve(self.public) or not 0 <= self.nullifying_root < R:
             raise KeyDerivationError("the public key is not on the curve or the nullifying root is out of range")
         if len(self.viewing_key) != VIEWING_KEY_BYTES:
             raise KeyDerivationError(f"a viewing key is {VIEWING_KEY_BYTES} bytes, got {len(self.viewing_key)}")
-        private = X25519PrivateKey.from_private_bytes(self.viewing_key)
-        object.__setattr__(self, "viewing_public", private.public_key().public_bytes_raw())
 
     def nullifying_key_for_address(self, index: int) -> int:
         """Return the nullifying key of notes received at address number `index`, an integer in [0, 2^32)."""
@@ -75,14 +72,18 @@ class FullViewingKey:
 
     def address(self, index: int) -> Address:
         """Return address number `index`. Hand every payer another one: a prover who learns the nullifying key of one
-        recognises no spend of the others. Payers who compare addresses still see that they are of one account, as all
-        of them hold its X25519 public key; give those who must not see it addresses of different accounts.
+        recognises no spend of the others, and payers who compare theirs cannot tell that they are of one account.
         """
-        return Address(self.owner(self.nullifying_key_for_address(index)), self.viewing_public)
+        return self._address_of(self.nullifying_key_for_address(index))
 
     def address_for_note(self, blinding: int) -> Address:
         """Return where a note to oneself with this blinding goes."""
-        return Address(self.owner(self.nullifying_key_for_note(blinding)), self.viewing_public)
+        return self._address_of(self.nullifying_key_for_note(blinding))
+
+    def _address_of(self, nullifying_key: int) -> Address:
+        owner = self.owner(nullifying_key)
+        base = X25519PublicKey.from_public_bytes(base_point(owner))
+        return Address(owner, X25519PrivateKey.from_private_bytes(self.viewing_key).exchange(base))
 
 
 @dataclass(frozen=True)

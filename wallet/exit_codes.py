@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from chain.errors import (
     ChainError,
     MismatchError,
+    NodesDisagreeError,
     NotMinedError,
     RelayerError,
     ReorgError,
@@ -65,7 +66,12 @@ ENDINGS = (
         "sent and not seen in a block: it may still settle, so do not pay again; see `gelap wallet status`",
         (NotMinedError,),
     ),
-    Ending(11, "mismatch", "the node's answers contradict each other: use another node", (MismatchError,)),
+    Ending(
+        11,
+        "mismatch",
+        "the node's answers contradict each other: use another node",
+        (MismatchError, NodesDisagreeError),
+    ),
     Ending(12, "not-proved", "no proof was delivered; nothing was sent", (errors.ProvingError, ProverClientError)),
     Ending(13, "view-only", "the wallet has only a viewing key", (errors.ViewOnlyError,)),
     Ending(14, "not-confirmed", "nobody said yes", (errors.NotConfirmedError,)),

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from chain.agreement import Look, meet, require_agreement
 from chain.errors import MismatchError, ReorgError, RpcError, SourceError, UnavailableError
 from chain.events import EventPage
 from chain.pool import Pool
@@ -77,13 +78,21 @@ class PoolFollower:
 
         Can be repeated and interrupted at any time: it goes on after the last portion it took over. When blocks that
         were read are no longer part of the chain, everything is read again, and what was known stays until that
-        succeeded. Raises MismatchError when the events do not lead to the contract's state, and SourceError for a
-        source that contradicts itself: the file is as it was then.
+        succeeded. Raises MismatchError when the events do not lead to the contract's state, NodesDisagreeError when
+        several nodes do not tell one story, and SourceError for a source that contradicts itself: the file is as it was
+        then.
         """
+        all_answer = meet(self._pool, self._confirmations)
         head = max(self._pool.block_number() - self._confirmations, 0)
         reading = _Reading(head, progress or (lambda done, total: None))
         cursor = self._store.cursor()
-        if cursor is not None and self._pool.block_hash(cursor[0]) != cursor[1]:
+        theirs = None if cursor is None else self._pool.block_hash(cursor[0])
+        if cursor is not None and theirs is None and not all_answer:
+            raise UnavailableError(
+                f"the nodes that answer have not come to block {cursor[0]}, which was read before: wait until they "
+                "have, or until the others answer"
+            )
+        if cursor is not None and theirs != cursor[1]:
             self._read_again(reading, cursor)
         else:
             try:
@@ -151,6 +160,7 @@ class PoolFollower:
         """Ask the node whether what was read up to the end of this portion is the contract's history."""
         try:
             on_one_endpoint(self._pool.w3, lambda: self._compare(tree, portion, unconfirmed))
+            require_agreement(self._pool, portion.last_block, Look(portion.last_hash, tree.root))
         except MismatchError as error:
             raise self._disbelieved(error) from error
 

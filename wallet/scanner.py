@@ -129,7 +129,7 @@ class Scanner:
 
     def _extend_owners(self) -> None:
         for index in range(len(self._owners), self._store.next_address() + ADDRESS_GAP):
-            self._owners[self._keys.address(index).owner] = index
+            self._owners[self._keys.owner(self._keys.nullifying_key_for_address(index))] = index
 
     def _record_receipts(self, found: list[_Found], spending: bool) -> None:
         for note in found:

@@ -45,7 +45,7 @@ class Terms:
 
 @dataclass(frozen=True)
 class Output:
-    """A new note, the address that can spend it, and the text of its memo (at most 106 bytes)."""
+    """A new note, the address that can spend it, and the text of its memo (at most 90 bytes)."""
 
     note: Note
     address: Address

@@ -95,7 +95,7 @@ class TransactionBuilder:
     def transfer(
         self, funds: Funds, recipient: Address | str, amount: int, *, deadline: int, text: str = "", fee: Fee = NO_FEE
     ) -> PreparedSpend:
-        """Pay a Gelap address; `text` (at most 106 bytes of UTF-8) is for the recipient only."""
+        """Pay a Gelap address; `text` (at most 90 bytes of UTF-8) is for the recipient only."""
         to = gelap_recipient(recipient if isinstance(recipient, str) else recipient.encode())
         output = payment(to, int(funds.token, 16), checked_amount(amount), memo_text(text))
         return self._build(funds, output, SentRecord(to, amount), fee, self._terms(deadline, fee), fee.on_chain)

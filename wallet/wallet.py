@@ -211,7 +211,7 @@ class Wallet:
         max_fee: int | None = None,
         private_fee: bool = False,
     ) -> Settled:
-        """Pay `amount` privately to a Gelap address; `text` (at most 106 bytes of UTF-8) is for the recipient only.
+        """Pay `amount` privately to a Gelap address; `text` (at most 90 bytes of UTF-8) is for the recipient only.
 
         `via` a relayer nobody sees an EVM account of yours: it is asked for a quote, of at most `max_fee`, or `amount`
         where that is not given, and gets it on chain, or with `private_fee` by a note of its own, which hides token and

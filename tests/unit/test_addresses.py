@@ -64,11 +64,18 @@ def address_text(payload, prefix="gelap"):
         (TEXT[:-1] + "\u212a", "never used"),
         (TEXT[:-1] + "b", "never used"),
         (" " + TEXT[1:], "no prefix"),
-        (address_text(bytes([1]) + bytes(64), "gelaq"), "start with gelap1"),
-        (address_text(bytes([2]) + bytes(64)), "version"),
+        (address_text(bytes([2]) + bytes(64), "gelaq"), "start with gelap1"),
+        (address_text(bytes([1]) + bytes(64)), "older program; ask for a new one"),
+        # Recorded from a program that wrote version 1.
+        (
+            "gelap1qysq0rpx0y6zmn70mmvycejd2zpygxnc0mpptfaavcvmgxlmhn84cy457prlza00tvqhfp74gjan0pqe8tzdz03h2ff3rvy6y6xztjq"
+            "7380qcp",
+            "older program; ask for a new one",
+        ),
+        (address_text(bytes([3]) + bytes(64)), "does not know; update the program"),
         (address_text(b""), "version"),
-        (address_text(bytes([1]) + bytes(63)), "length"),
-        (address_text(bytes([1]) + R.to_bytes(32, "big") + bytes(32)), "field element"),
+        (address_text(bytes([2]) + bytes(63)), "length"),
+        (address_text(bytes([2]) + R.to_bytes(32, "big") + bytes(32)), "field element"),
         ("0x52908400098527886E0F7030069857D2E4169EE7", "not a Gelap address"),
     ],
 )

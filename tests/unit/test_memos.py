@@ -1,12 +1,14 @@
 """Memos: the recipient opens them, nobody else does, and no bytes from the chain stop a scan."""
 
+import os
+
 import pytest
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from protocol.address import Address
+from protocol.address import Address, base_point
 from protocol.derivation import derive
 from protocol.errors import MemoError
 from protocol.field import R
@@ -19,6 +21,7 @@ BOB = Account.from_seed(bytes([1]) * 64)
 ADDRESS = BOB.address(0)
 NOTE = Note(token=0xA11CE, amount=500, owner=ADDRESS.owner, blinding=31337)
 MEMO = encrypt(NOTE, ADDRESS, b"rent")
+SEED = bytes(range(16))
 few = settings(max_examples=25, deadline=None)
 
 # Points of small order on Curve25519 (https://cr.yp.to/ecdh.html): every shared secret with them is zero.
@@ -37,46 +40,111 @@ def open_memo(memo, commitment=NOTE.commitment, account=BOB):
     return decrypt(memo, account.viewing_key, commitment)
 
 
-def sealed(plaintext, commitment=NOTE.commitment):
-    """Encrypt an arbitrary plaintext to Bob, step by step as the specification tells it."""
-    ephemeral = X25519PrivateKey.generate()
-    public = ephemeral.public_key().public_bytes_raw()
-    shared = ephemeral.exchange(X25519PrivateKey.from_private_bytes(BOB.viewing_key).public_key())
-    keys = derive(shared, b"gelap/v1/memo" + public + BOB.viewing_public, 33)
+def x25519(key, public):
+    return X25519PrivateKey.from_private_bytes(key).exchange(X25519PublicKey.from_public_bytes(public))
+
+
+def ephemeral_key(note, seed=SEED):
+    return derive(seed + note.blinding.to_bytes(32, "big"), b"gelap/v2/ephemeral", 32)
+
+
+def sealed(plaintext, key, address=ADDRESS, commitment=NOTE.commitment):
+    """Encrypt an arbitrary plaintext to an address, step by step as the specification tells it."""
+    public, shared = x25519(key, base_point(address.owner)), x25519(key, address.viewing_public)
+    keys = derive(shared, b"gelap/v2/memo" + public, 33)
     body = ChaCha20Poly1305(keys[:32]).encrypt(bytes(12), plaintext, commitment.to_bytes(32, "big"))
     return keys[32:] + public + body
 
 
-def plaintext_of(note, text=b"", version=1):
+def plaintext_of(note, text=b"", version=2, seed=SEED):
     return (
         bytes([version])
         + note.token.to_bytes(20, "big")
         + note.amount.to_bytes(16, "big")
         + note.blinding.to_bytes(32, "big")
-        + text.ljust(106, b"\0")
+        + seed
+        + text.ljust(90, b"\0")
     )
 
 
-@given(st.integers(0, 2**160 - 1), st.integers(0, 2**128 - 1), st.integers(0, R - 1), st.binary(max_size=TEXT_BYTES))
+@given(
+    st.integers(0, 2**160 - 1),
+    st.integers(0, 2**128 - 1),
+    st.integers(0, R - 1),
+    st.binary(max_size=TEXT_BYTES),
+    st.integers(0, 2**32 - 1),
+)
 @few
-def test_the_recipient_opens_what_the_payer_wrote(token, amount, blinding, text):
-    note = Note(token, amount, ADDRESS.owner, blinding)
-    memo = encrypt(note, ADDRESS, text)
+def test_the_recipient_opens_what_the_payer_wrote_to_any_of_its_addresses(token, amount, blinding, text, index):
+    address = BOB.address(index)
+    note = Note(token, amount, address.owner, blinding)
+    memo = encrypt(note, address, text)
     assert len(memo) == MEMO_BYTES == 224
     opened = open_memo(memo, note.commitment)
-    assert opened == Opened(token, amount, blinding, text.ljust(TEXT_BYTES, b"\0"))
-    assert opened.note([1, ADDRESS.owner], note.commitment) == note
+    assert (opened.token, opened.amount, opened.blinding) == (token, amount, blinding)
+    assert opened.text == text.ljust(TEXT_BYTES, b"\0")
+    assert opened.note([1, address.owner], note.commitment) == note
+    assert open_memo(memo, note.commitment, account=ALICE) is None, "nobody else opens it"
 
 
 def test_a_memo_has_the_layout_of_the_specification():
-    """Both ways: a memo built here step by step opens, and takes as many bytes."""
-    memo = sealed(plaintext_of(NOTE, b"rent"))
+    """Both ways: a memo built here step by step opens, and one of the program is rebuilt from what it says."""
+    memo = sealed(plaintext_of(NOTE, b"rent"), ephemeral_key(NOTE))
     assert len(memo) == MEMO_BYTES
-    assert open_memo(memo) == open_memo(MEMO)
+    opened = open_memo(memo)
+    assert (opened.token, opened.amount, opened.blinding) == (NOTE.token, NOTE.amount, NOTE.blinding)
+    assert (opened.seed, opened.message()) == (SEED, "rent")
+    assert opened.note([ADDRESS.owner], NOTE.commitment) == NOTE
+    seed = open_memo(MEMO).seed
+    assert sealed(plaintext_of(NOTE, b"rent", seed=seed), ephemeral_key(NOTE, seed)) == MEMO
 
 
-def test_nobody_else_opens_a_memo():
-    assert open_memo(MEMO, account=ALICE) is None
+@given(st.integers(0, 3), st.integers(0, 3))
+@few
+def test_a_memo_to_one_address_with_a_note_to_another_is_ignored(first, second):
+    """The sender holds two addresses, and would see by the reaction whether they are of one account: ZIP 212.
+
+    The memo opens and its commitment is right; all that fits one address only is the ephemeral key.
+    """
+    encrypted_to, paid = BOB.address(first), BOB.address(second)
+    note = Note(NOTE.token, NOTE.amount, paid.owner, NOTE.blinding)
+    memo = sealed(plaintext_of(note), ephemeral_key(note), encrypted_to, note.commitment)
+    opened = open_memo(memo, note.commitment)
+    assert Note(opened.token, opened.amount, paid.owner, opened.blinding).commitment == note.commitment
+    owners = [BOB.address(index).owner for index in range(4)]
+    assert opened.note(owners, note.commitment) == (note if first == second else None)
+
+
+@pytest.mark.parametrize("changed", ["key", "seed", "base"])
+def test_a_memo_whose_ephemeral_key_does_not_follow_from_what_it_says_is_ignored(changed):
+    key, seed = ephemeral_key(NOTE), SEED
+    if changed == "key":
+        key = os.urandom(32)
+    elif changed == "seed":
+        seed = bytes(16)
+    memo = sealed(plaintext_of(NOTE, seed=seed), key)
+    if changed == "base":
+        # As with one key for all addresses: to the base point of X25519, and with Bob's public key there.
+        nine = (9).to_bytes(32, "little")
+        public, shared = x25519(key, nine), x25519(key, x25519(BOB.viewing_key, nine))
+        keys = derive(shared, b"gelap/v2/memo" + public, 33)
+        body = ChaCha20Poly1305(keys[:32]).encrypt(bytes(12), plaintext_of(NOTE), NOTE.commitment.to_bytes(32, "big"))
+        memo = keys[32:] + public + body
+    opened = open_memo(memo)
+    assert opened is not None
+    assert opened.note([ADDRESS.owner], NOTE.commitment) is None
+
+
+def test_another_encoding_of_an_ephemeral_key_is_ignored():
+    """X25519 ignores the top bit of a point; the bytes on the chain are compared, so a memo has one form."""
+    key = ephemeral_key(NOTE)
+    public = x25519(key, base_point(ADDRESS.owner))
+    other = public[:31] + bytes([public[31] | 0x80])
+    keys = derive(x25519(key, ADDRESS.viewing_public), b"gelap/v2/memo" + other, 33)
+    body = ChaCha20Poly1305(keys[:32]).encrypt(bytes(12), plaintext_of(NOTE), NOTE.commitment.to_bytes(32, "big"))
+    opened = open_memo(keys[32:] + other + body)
+    assert opened is not None
+    assert opened.note([ADDRESS.owner], NOTE.commitment) is None
 
 
 def test_a_memo_opens_with_its_own_commitment_only():
@@ -86,7 +154,10 @@ def test_a_memo_opens_with_its_own_commitment_only():
 
 
 def test_every_memo_has_a_fresh_ephemeral_key():
-    """The nonce is always zero, so a repeated key would reuse the keystream."""
+    """The nonce is always zero, so a repeated key would reuse the keystream.
+
+    And a prover, who knows the whole note and maybe the address, would find the key again and read the text.
+    """
     memos = [encrypt(NOTE, ADDRESS) for _ in range(5)]
     assert len({memo[1:33] for memo in memos}) == 5
 
@@ -111,7 +182,7 @@ def test_garbage_from_the_chain_opens_to_nothing_and_raises_nothing(memo):
 @few
 def test_an_authentic_memo_with_a_garbled_plaintext_is_harmless(plaintext):
     """Attacks 18 and 19: the payer holds the key, so anything may be inside."""
-    opened = open_memo(sealed(plaintext.ljust(175, b"\xff")))
+    opened = open_memo(sealed(plaintext.ljust(175, b"\xff"), ephemeral_key(NOTE)))
     if opened is not None:
         opened.message()
         assert opened.note([ADDRESS.owner], NOTE.commitment) in (None, NOTE)
@@ -121,12 +192,13 @@ def test_an_authentic_memo_with_a_garbled_plaintext_is_harmless(plaintext):
     "plaintext",
     [
         plaintext_of(NOTE, version=0),
-        plaintext_of(NOTE, version=2),
-        plaintext_of(NOTE)[:37] + R.to_bytes(32, "big") + bytes(106),
+        plaintext_of(NOTE, version=1),
+        plaintext_of(NOTE, version=3),
+        plaintext_of(NOTE)[:37] + R.to_bytes(32, "big") + SEED + bytes(90),
     ],
 )
 def test_an_unknown_version_or_an_aliased_blinding_is_ignored(plaintext):
-    assert open_memo(sealed(plaintext)) is None
+    assert open_memo(sealed(plaintext, ephemeral_key(NOTE))) is None
 
 
 @pytest.mark.parametrize(
@@ -139,7 +211,7 @@ def test_an_unknown_version_or_an_aliased_blinding_is_ignored(plaintext):
 )
 def test_an_opening_that_is_not_the_commitments_is_ignored(lie):
     """Attack 19: a payer promises more than the note holds."""
-    opened = open_memo(sealed(plaintext_of(lie)))
+    opened = open_memo(sealed(plaintext_of(lie), ephemeral_key(lie)))
     assert opened is not None
     assert opened.note([ADDRESS.owner], NOTE.commitment) is None
 
@@ -155,14 +227,14 @@ def test_an_all_zero_shared_secret_is_refused_on_both_sides(public):
     note = Note(NOTE.token, NOTE.amount, NOTE.owner, NOTE.blinding)
     with pytest.raises(MemoError, match="another address"):
         encrypt(note, Address(note.owner, public))
-    keys = derive(bytes(32), b"gelap/v1/memo" + public + BOB.viewing_public, 33)
+    keys = derive(bytes(32), b"gelap/v2/memo" + public, 33)
     body = ChaCha20Poly1305(keys[:32]).encrypt(bytes(12), plaintext_of(note), note.commitment.to_bytes(32, "big"))
     assert open_memo(keys[32:] + public + body) is None
 
 
 def test_text_that_does_not_fit_and_notes_of_others_are_refused():
-    with pytest.raises(MemoError, match="106 bytes"):
-        encrypt(NOTE, ADDRESS, bytes(107))
+    with pytest.raises(MemoError, match="90 bytes"):
+        encrypt(NOTE, ADDRESS, bytes(91))
     with pytest.raises(MemoError, match="another owner"):
         encrypt(NOTE, BOB.address(1))
     with pytest.raises(MemoError, match="32 bytes"):
@@ -177,11 +249,11 @@ def test_text_that_does_not_fit_and_notes_of_others_are_refused():
         (b"\x1b[2Jgone\r\n\x07", "[2Jgone"),
         ("abc\u202egpj.exe".encode(), "abcgpj.exe"),
         (b"\xff\xfeok", "\ufffd\ufffdok"),
-        (bytes(106), ""),
+        (bytes(90), ""),
     ],
 )
 def test_text_from_strangers_is_made_safe_to_show(text, shown):
-    assert Opened(0, 0, 0, text.ljust(TEXT_BYTES, b"\0")).message() == shown
+    assert Opened(0, 0, 0, bytes(16), bytes(32), text.ljust(TEXT_BYTES, b"\0")).message() == shown
 
 
 @given(st.integers(0, R - 1), st.binary(min_size=32, max_size=32), st.integers(0, 2**128 - 1))
@@ -202,7 +274,7 @@ def test_text_that_holds_no_record_is_told_apart(text):
         assert record.to_text() == text[:80]
 
 
-@pytest.mark.parametrize("text", [b"", bytes(106), bytes([255]) * 106, bytes([255]) * 80 + bytes(26), bytes(79)])
+@pytest.mark.parametrize("text", [b"", bytes(90), bytes([255]) * 90, bytes([255]) * 80 + bytes(10), bytes(79)])
 def test_padding_and_owners_out_of_range_are_no_record(text):
     assert SentRecord.from_text(text) is None
 

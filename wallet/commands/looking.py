@@ -20,9 +20,7 @@ def address(
     label: Annotated[str, typer.Option(help="Who gets it; stays in the wallet's file.")] = "",
     show: Annotated[bool, typer.Option("--list", help="Those issued before, instead of a fresh one.")] = False,
 ) -> Result:
-    """A fresh address: give every payer another one. Payers who compare theirs still see that they are of one account;
-    a wallet made with `import --account N` has another.
-    """
+    """A fresh address: give every payer another one, and they cannot tell that both are yours."""
     with session.open_wallet(reading=False) as wallet:
         if show:
             issued = wallet.addresses()

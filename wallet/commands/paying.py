@@ -57,7 +57,7 @@ def send(
     recipient: Annotated[str | None, typer.Argument(help="A Gelap address.", show_default=False)] = None,
     token: OtherToken = None,
     amount: OtherAmount = None,
-    text: Annotated[str, typer.Option(help="For the recipient only, 106 bytes of UTF-8 at most.")] = "",
+    text: Annotated[str, typer.Option(help="For the recipient only, 90 bytes of UTF-8 at most.")] = "",
 ) -> Result:
     """Pay privately: nobody else sees who pays whom, what, or how much."""
     asked = _payment(session, recipient, token, amount, text)

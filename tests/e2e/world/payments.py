@@ -19,7 +19,7 @@ from wallet.wallet import Settled
 
 # More than any quote here: a payment leaves so much for it.
 MOST_FEE = 8 * UNIT
-TEXTS = ("", "for lunch", "[bold]rent[/]", "grüße ✓", "a" * 106)
+TEXTS = ("", "for lunch", "[bold]rent[/]", "grüße ✓", "a" * 90)
 
 
 @dataclass(frozen=True)

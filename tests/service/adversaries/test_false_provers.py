@@ -185,7 +185,7 @@ def test_a_prover_that_has_no_memos_can_settle_nothing(
     # Of an output it knows token, amount, owner and blinding, not for which key its memo is, nor with which one made.
     outputs = zip(inputs["outAmount"], inputs["outOwner"], inputs["outBlinding"], strict=True)  # type: ignore[call-overload]
     notes = [Note(inputs["token"], *output) for output in outputs]  # type: ignore[arg-type]
-    own = [encrypt(note, Address(note.owner, rich.keys.viewing_public)) for note in notes]
+    own = [encrypt(note, Address(note.owner, rich.keys.address(0).viewing_public)) for note in notes]
     kept = spend.call(prover.spend.proof(spend.public_inputs))
     for memos in (own, [bytes(224)] * 2, kept.memos[::-1]):
         with pytest.raises(RevertedError, match="InvalidProof"):

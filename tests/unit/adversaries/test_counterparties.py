@@ -1,11 +1,17 @@
 """Payers and recipients who are up to something: what they learn of each other, and what they can do to each other."""
 
-import pytest
+import itertools
 
-from protocol.address import Address
+import pytest
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
+
+from protocol.address import Address, base_point
+from protocol.derivation import derive
 from protocol.errors import MemoError
 from protocol.keys import Account
 from protocol.memo import SentRecord, decrypt, encrypt
+from protocol.note import Note
 from protocol.poseidon import poseidon
 from wallet.coins import Coin, choose
 from wallet.spend import evm_recipient, payment, to_oneself
@@ -23,13 +29,52 @@ SMALL_ORDER = (
 )
 
 
-def test_payers_who_compare_addresses_see_that_they_are_of_one_account(alice: Account) -> None:
-    """Honestly so: all addresses of an account share the key that opens memos. Another account shares nothing."""
-    first, second = alice.address(0), alice.address(1)
-    assert first.owner != second.owner
-    assert first.viewing_public == second.viewing_public
-    other = Account.from_seed(bytes(range(64)), index=7).address(0)
-    assert {other.owner, other.viewing_public} & {first.owner, first.viewing_public} == set()
+def test_addresses_of_one_account_have_as_little_in_common_as_those_of_two(alice: Account, bob: Account) -> None:
+    """No run of four bytes, wherever it stands, and no key for the same base point.
+
+    That nothing else tells is the decisional Diffie-Hellman assumption, see docs/adr/0015.
+    """
+    payloads = [
+        address.owner.to_bytes(32, "big") + address.viewing_public
+        for address in (*map(alice.address, range(8)), *map(alice.address_for_note, range(8)), bob.address(0))
+    ]
+    runs = [{payload[start : start + 4] for start in range(61)} for payload in payloads]
+    for first, second in itertools.combinations(runs, 2):
+        assert first.isdisjoint(second)
+    assert len({base_point(alice.address(index).owner) for index in range(8)}) == 8
+
+
+def test_a_payer_of_two_addresses_cannot_try_whether_one_account_answers_for_both(
+    alice: Account, bob: Account, events, scan
+) -> None:
+    """It encrypts to one address, commits to the owner of the other, and watches whether a payment is noticed.
+
+    Two addresses of Alice's: the memo opens and the commitment is right, and she ignores it as she would Bob's.
+    """
+    addresses = [alice.address(0), alice.address(1), bob.address(0)]
+    amounts = itertools.count(1)
+    for encrypted_to, paid in itertools.product(addresses, repeat=2):
+        note = payment(paid, TOKEN, next(amounts)).note
+        memo = made_by_hand(note, encrypted_to)
+        opened = decrypt(memo, alice.viewing_key, note.commitment)
+        assert (opened is not None) == (encrypted_to in addresses[:2])
+        if opened is not None:
+            assert Note(opened.token, opened.amount, paid.owner, opened.blinding).commitment == note.commitment
+        scan.take(events.transaction(events.queued(note.commitment, memo)))
+    received = [(entry.amount, entry.counterparty) for entry in scan.store.history()]
+    assert received == [(1, "0"), (5, "1")], "only what was encrypted to the address that it pays"
+
+
+def made_by_hand(note: Note, address: Address) -> bytes:
+    """A memo for any note, encrypted to any address: `protocol.memo.encrypt` refuses what does not belong together."""
+    blinding, seed = note.blinding.to_bytes(32, "big"), bytes(16)
+    ephemeral = X25519PrivateKey.from_private_bytes(derive(seed + blinding, b"gelap/v2/ephemeral", 32))
+    public = ephemeral.exchange(X25519PublicKey.from_public_bytes(base_point(address.owner)))
+    shared = ephemeral.exchange(X25519PublicKey.from_public_bytes(address.viewing_public))
+    keys = derive(shared, b"gelap/v2/memo" + public, 33)
+    plain = b"\x02" + note.token.to_bytes(20, "big") + note.amount.to_bytes(16, "big") + blinding + seed + bytes(90)
+    body = ChaCha20Poly1305(keys[:32]).encrypt(bytes(12), plain, note.commitment.to_bytes(32, "big"))
+    return keys[32:] + public + body
 
 
 def test_onlookers_who_know_every_address_see_none_of_them_on_the_chain(alice: Account, bob: Account) -> None:

@@ -43,7 +43,7 @@ def payments(alice: Account, bob: Account) -> dict[str, PreparedSpend]:
     address = bob.address(0).encode()
     return {
         "to somebody, of one note": builder.transfer(funds(alice, 1), address, 40, deadline=900),
-        "of two notes, with a text": builder.transfer(funds(alice, 2), address, 140, deadline=900, text="é" * 53),
+        "of two notes, with a text": builder.transfer(funds(alice, 2), address, 140, deadline=900, text="é" * 45),
         "of everything": builder.transfer(funds(alice, 1), address, 100, deadline=900),
         "to oneself": builder.transfer(funds(alice, 1), alice.address(3).encode(), 1, deadline=900),
         "with a fee": builder.transfer(funds(alice, 1), address, 40, deadline=900, fee=fee),

@@ -177,7 +177,7 @@ def test_what_cannot_be_built_is_refused(alice: Account, bob: Account, builder: 
         builder.transfer(funds, Address(0, bytes(range(32))), 1, deadline=DEADLINE)
     with pytest.raises(AddressError):
         builder.transfer(funds, "gelap1nonsense", 1, deadline=DEADLINE)
-    with pytest.raises(RequestError, match="at most 106"):
-        builder.transfer(funds, bob.address(0), 1, deadline=DEADLINE, text="é" * 54)
+    with pytest.raises(RequestError, match="at most 90"):
+        builder.transfer(funds, bob.address(0), 1, deadline=DEADLINE, text="é" * 46)
     with pytest.raises(RequestError, match="neither the zero address nor the pool"):
         builder.withdrawal(funds, POOL, 1, deadline=DEADLINE)
