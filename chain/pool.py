@@ -147,6 +147,10 @@ class Pool:
     def pending_count(self, block: Block = "latest") -> int:
         return self._word("pendingCount", block=block)
 
+    def due_count(self, block: Block = "latest") -> int:
+        """How many of the oldest pending commitments a short batch must hold at the time of `block`."""
+        return self._word("dueCount", block=block)
+
     def arities(self) -> set[tuple[int, int]]:
         """For which of the known numbers of inputs and outputs (`protocol.statements.SPEND_ARITIES`) this pool has a
         key. A pool's keys never change: it is asked once.

@@ -72,9 +72,9 @@ def under_way(pool: Pool, root: int) -> bool:
 def insert_pending(pool: Pool, state: PoolState, prover: ProofSource, send: Send | None = None) -> Round:
     """Insert one batch if the pool allows one now; `send` settles it, else the pool's own client does.
 
-    Losing a race (a batch that came first, or so many new commitments that the pool now wants 64) is no error: the
-    outcome is OVERTAKEN and the next call plans afresh. Raises ChainError for what a new call would not mend, and
-    whatever `prover` raises.
+    Losing a race is no error: a batch that came first, so many new commitments that the pool now wants 64, or, with a
+    proof that took longer than a short batch stays valid, others that have become due. The outcome is OVERTAKEN then,
+    and the next call plans afresh. Raises ChainError for what a new call would not mend, and whatever `prover` raises.
     """
     tree = state.sync()
     pending = len(tree.pending)
@@ -93,7 +93,7 @@ def insert_pending(pool: Pool, state: PoolState, prover: ProofSource, send: Send
     except RevertedError:
         now = state.sync()
         same_tree = now.root == insertion.old_root and not under_way(pool, now.root)
-        if same_tree and (count == BATCH or len(now.pending) < BATCH):
+        if same_tree and (count == BATCH or (len(now.pending) < BATCH and pool.due_count("pending") <= count)):
             raise
         return Round(Outcome.OVERTAKEN, count=count)
     state.sync()

@@ -23,6 +23,9 @@ from chain.state import PoolState
 from chain.transactions import Mined
 from protocol.merkle import BATCH
 
+# A block replaced while it is read looks like a contradiction; what is one so often in a row is not that.
+MISMATCHES_TO_END = 4
+
 log = structlog.get_logger("gelap.sequencer")
 
 
@@ -61,31 +64,35 @@ class Sequencer:
         self._prover = _RememberingProver(prover)
         self._pace = pace or Pace()
         self._state = state or PoolState(pool)
-        self._retried: tuple[type[Exception], ...] = (RpcError, ReorgError, NotMinedError, *retried)
+        self._retried: tuple[type[Exception], ...] = (RpcError, ReorgError, MismatchError, NotMinedError, *retried)
         self._sender = ReplacingSender(pool, pool.account, urgency, _count_gas, metrics.REPLACED.inc)
 
     def run(self, stop: threading.Event, rounds: Callable[[Round], None] | None = None) -> None:
         """Work until `stop` is set; `rounds` hears of every round that tried a batch.
 
-        Goes on after an endpoint, a prover or a transaction that failed. Raises MismatchError, as nothing may be built
-        on such a chain, and RevertedError when the pool refuses a batch that nobody else came before.
+        Goes on after an endpoint, a prover or a transaction that failed. Raises MismatchError when events and contract
+        disagree MISMATCHES_TO_END times in a row, as nothing may be built on such a chain, and RevertedError when the
+        pool refuses a batch that nobody else came before.
         """
-        pause = self._pace.poll
+        pause, mismatches = self._pace.poll, 0
         while not stop.is_set():
             wait = self._pace.poll
             try:
                 done = self.step(stop)
-                pause = self._pace.poll
+                pause, mismatches = self._pace.poll, 0
                 if done is not None:
                     self._tell(done)
                     if rounds:
                         rounds(done)
                     wait = 0.0 if done.outcome is Outcome.INSERTED else wait
-            except (MismatchError, RevertedError):
+            except RevertedError:
                 raise
             except self._retried as error:
                 if stop.is_set():
                     return
+                mismatches = mismatches + 1 if isinstance(error, MismatchError) else 0
+                if mismatches == MISMATCHES_TO_END:
+                    raise
                 metrics.FAILURES.labels(type(error).__name__).inc()
                 log.warning("round failed", reason=type(error).__name__, detail=str(error), retry_seconds=pause)
                 wait, pause = pause, min(2 * pause, self._pace.longest_pause)

@@ -109,6 +109,20 @@ def test_commitments_queued_while_proving_do_not_disturb_a_short_batch(pool: Poo
     assert len(state.tree.pending) == 2
 
 
+def test_a_short_batch_that_others_became_due_beside_is_planned_afresh(pool: Pool, queue, prover, pass_time) -> None:
+    queue(1)
+    pass_time(120)
+    state = PoolState(pool)
+
+    def long_proof() -> None:
+        queue(2)
+        pass_time(120)
+
+    late = insert_pending(pool, state, Racing(long_proof, prover))
+    assert (late.outcome, late.count) == (Outcome.OVERTAKEN, 1)
+    assert insert_pending(pool, state, prover).count == 3
+
+
 def test_a_refused_proof_is_an_error_and_not_a_lost_race(pool: Pool, w3: Web3, queue, prover, pass_time) -> None:
     queue(1)
     pass_time(120)

@@ -9,11 +9,11 @@ from eth_account import Account as EvmAccount
 from eth_account.signers.local import LocalAccount
 
 from chain.accounts import read_account
-from chain.errors import ChainError, RpcError
+from chain.errors import ChainError, MismatchError, RpcError
 from chain.pool import Pool
 from chain.replacing import Urgency
 from chain.sequencer import Outcome, Round, insert_pending, under_way
-from chain.sequencing import Pace, Sequencer
+from chain.sequencing import MISMATCHES_TO_END, Pace, Sequencer
 from chain.state import PoolState
 from chain.token import Token
 from protocol.note import MEMO_BYTES
@@ -193,6 +193,37 @@ def test_a_failing_endpoint_or_prover_is_tried_again(pool: Pool, queue, prover, 
     Sequencer(pool, Unreliable(), QUICK, retried=(TimeoutError,)).run(stop, heard)
     assert [done.outcome for done in rounds] == [Outcome.INSERTED]
     assert failures == []
+
+
+def test_a_contradiction_that_passes_is_waited_out_and_one_that_stays_ends_it(
+    pool: Pool, queue, prover, pass_time
+) -> None:
+    class Contradicting(PoolState):
+        left = MISMATCHES_TO_END - 1
+
+        def sync(self):
+            if self.left:
+                self.left -= 1
+                raise MismatchError("events and contract disagree")
+            return super().sync()
+
+    queue(1)
+    pass_time(120)
+    stop = threading.Event()
+    rounds: list[Round] = []
+
+    def heard(done: Round) -> None:
+        rounds.append(done)
+        stop.set()
+
+    state = Contradicting(pool)
+    Sequencer(pool, prover, QUICK, state).run(stop, heard)
+    assert [done.outcome for done in rounds] == [Outcome.INSERTED]
+
+    state.left = MISMATCHES_TO_END
+    with pytest.raises(MismatchError):
+        Sequencer(pool, prover, QUICK, state).run(threading.Event())
+    assert state.left == 0
 
 
 def test_a_key_comes_from_a_file_or_a_keystore_and_is_never_shown(tmp_path) -> None:
