@@ -163,6 +163,7 @@ class Endpoints(Generic[E]):
         self._checked: set[int] = set()
         self._failures = [0] * len(endpoints)
         self._rests_until = [0.0] * len(endpoints)
+        self._preferred = 0
 
     def attempt(self, work: Callable[[E], T], move_on: tuple[type[Exception], ...] = (RpcError, MismatchError)) -> T:
         """Return what `work` makes of the first endpoint with which it succeeds; errors of the kinds `move_on` lead to
@@ -177,13 +178,13 @@ class Endpoints(Generic[E]):
             try:
                 self._check(number)
             except RpcError as error:
-                self._failed(number, error)
+                self.failed(endpoint, error)
                 failures.append(error)
                 continue
             try:
                 result = work(endpoint)
             except move_on as error:
-                self._failed(number, error)
+                self.failed(endpoint, error)
                 failures.append(error)
                 continue
             self._failures[number] = 0
@@ -195,13 +196,32 @@ class Endpoints(Generic[E]):
         """Ask others before this one for a while, though it answers."""
         self._rests_until[self.all.index(endpoint)] = self._clock() + seconds
 
+    def prefer(self, endpoint: E) -> None:
+        """Ask this one first from now on, while it does not rest."""
+        self._preferred = self.all.index(endpoint)
+
+    def awake(self) -> list[E]:
+        """Those that do not rest, in the order in which they are asked."""
+        now = self._clock()
+        return [self.all[number] for number in self._order() if self._rests_until[number] <= now]
+
+    def failed(self, endpoint: E, error: Exception) -> None:
+        """Let `endpoint` rest, longer after each failure in a row."""
+        number = self.all.index(endpoint)
+        self._checked.discard(number)
+        pause = min(FIRST_PAUSE * 2 ** self._failures[number], LONGEST_PAUSE)
+        pause = min(max(pause, getattr(error, "wait_seconds", 0.0)), LONGEST_REST)
+        self._failures[number] = min(self._failures[number] + 1, 10)
+        self._rests_until[number] = self._clock() + pause
+        self._note_failure(endpoint, error, pause)
+
     def close(self) -> None:
         for endpoint in self.all:
             endpoint.close()
 
     def _order(self) -> list[int]:
         now = self._clock()
-        return sorted(range(len(self.all)), key=lambda n: max(self._rests_until[n], now))
+        return sorted(range(len(self.all)), key=lambda n: (max(self._rests_until[n], now), n != self._preferred))
 
     def _check(self, number: int) -> None:
         if number in self._checked:
@@ -213,14 +233,6 @@ class Endpoints(Generic[E]):
         if chain_id != self.chain_id:
             raise RpcError(f"{endpoint.name} serves chain {chain_id}, not {self.chain_id}: correct GELAP_RPC_URL")
         self._checked.add(number)
-
-    def _failed(self, number: int, error: Exception) -> None:
-        self._checked.discard(number)
-        pause = min(FIRST_PAUSE * 2 ** self._failures[number], LONGEST_PAUSE)
-        pause = min(max(pause, getattr(error, "wait_seconds", 0.0)), LONGEST_REST)
-        self._failures[number] = min(self._failures[number] + 1, 10)
-        self._rests_until[number] = self._clock() + pause
-        self._note_failure(self.all[number], error, pause)
 
     def _note_failure(self, endpoint: E, error: Exception, pause: float) -> None:
         """For metrics and logs: `endpoint` failed and rests for `pause` seconds."""

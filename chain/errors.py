@@ -8,6 +8,7 @@ ChainError
 ├── ReorgError        blocks that were already read are no longer part of the chain
 ├── SourceError       an indexer cannot be used: silent, damaged, another pool's; use another one, or the node itself
 ├── RelayerError      a relayer refuses or cannot be used; `code` says why, one of those in docs/relayer.md
+├── NodesDisagreeError   two nodes of one chain say different things: one of them is false, or on another fork
 └── MismatchError     events, the tree built from them and the contract disagree: nothing may be built on that state
 """
 
@@ -69,6 +70,10 @@ class ReorgError(ChainError):
 
 
 class MismatchError(ChainError):
+    pass
+
+
+class NodesDisagreeError(ChainError):
     pass
 
 

@@ -62,6 +62,26 @@ def on_one_endpoint(w3: Web3, work: Callable[[], T]) -> T:
     return provider.together(work) if isinstance(provider, FailoverProvider) else work()
 
 
+def on_each_endpoint(w3: Web3, work: Callable[[], T]) -> list[tuple[Endpoint, T]]:
+    """What `work` returns with all its requests answered by one endpoint, for each of several that answers, the
+    preferred one first; nothing where there is only one. For reading only.
+    """
+    provider = w3.provider
+    return provider.each(work) if isinstance(provider, FailoverProvider) else []
+
+
+def endpoint_count(w3: Web3) -> int:
+    """How many endpoints were named, those that do not answer included."""
+    provider = w3.provider
+    return len(provider.endpoints.all) if isinstance(provider, FailoverProvider) else 1
+
+
+def prefer(w3: Web3, endpoint: Endpoint) -> None:
+    """Ask this one of several endpoints first from now on."""
+    if isinstance(w3.provider, FailoverProvider):
+        w3.provider.endpoints.prefer(endpoint)
+
+
 class FailoverProvider(JSONBaseProvider):
     """web3's way to the endpoints. Raises UnavailableError when none answers."""
 
@@ -105,6 +125,23 @@ class FailoverProvider(JSONBaseProvider):
                 self._pinned.endpoint = None
 
         return self._patiently(on)
+
+    def each(self, work: Callable[[], T]) -> list[tuple[Endpoint, T]]:
+        """As `on_each_endpoint` says; those that rest are left out."""
+        found: list[tuple[Endpoint, T]] = []
+        if len(self.endpoints.all) < 2:
+            return found
+        for endpoint in self.endpoints.awake():
+            self._pinned.endpoint = endpoint
+            try:
+                found.append((endpoint, work()))
+            except UnavailableError as error:
+                self.endpoints.failed(endpoint, error)
+            except RpcError:
+                continue  # it answers, and does not know
+            finally:
+                self._pinned.endpoint = None
+        return found
 
     def _patiently(self, work: Callable[[Endpoint], T]) -> T:
         give_up = time.monotonic() + self._patience

@@ -160,7 +160,8 @@ class PoolFollower:
         """Ask the node whether what was read up to the end of this portion is the contract's history."""
         try:
             on_one_endpoint(self._pool.w3, lambda: self._compare(tree, portion, unconfirmed))
-            require_agreement(self._pool, portion.last_block, Look(portion.last_hash, tree.root))
+            state = (tree.root, tree.next_index, len(tree.pending))
+            require_agreement(self._pool, portion.last_block, Look(portion.last_hash, state))
         except MismatchError as error:
             raise self._disbelieved(error) from error
 
