@@ -67,6 +67,7 @@ class FalseNode(ThreadingHTTPServer):
 class _FalseAnswers(BaseHTTPRequestHandler):
     server: FalseNode
     protocol_version = "HTTP/1.1"
+    wbufsize = 1 << 16  # head and body in one packet
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
