@@ -25,6 +25,11 @@ for _name in list(os.environ):
     if _name.startswith(("GELAP_", "OTEL_")) or _name.lower() in PROXIES:
         del os.environ[_name]
 
+# Processes are started here while gRPC clients are open, by a fork with work before the program takes over. gRPC's own
+# threads, which it starts again after a fork, find their files closed then, and end one such process in twenty by
+# SIGABRT, before it is the program that was meant.
+os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
+
 
 # These run real processes, nodes and databases.
 MAY_BE_TRIED_TWICE = [Path(__file__).parent / name for name in ("service", "e2e")]
