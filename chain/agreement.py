@@ -1,8 +1,8 @@
 """Whether several nodes tell one story: what the wallet and the indexer are about to believe, compared among them.
 
 One node stands for the contract, so a lie that fits in itself cannot be told from the truth without another one. Each
-node is asked the same: for blocks of everybody, and for the pool's state there. A node that is behind is no error: it is
-compared at a block that it has, and what is newer is the other's word until it has come so far.
+node is asked the same: for blocks of everybody, and for the pool's state there. A node that is behind is no error: it
+is compared at a block that it has, and what is newer is the other's word until it has come so far.
 """
 
 import itertools
@@ -46,8 +46,9 @@ def look(pool: Pool, block: int) -> Look:
 def meet(pool: Pool, confirmations: int) -> bool:
     """Compare all nodes that answer, each with the one that is furthest ahead, which is asked first from then on.
 
-    They must be on one chain, with one hash and one state of the pool at the newest block, less `confirmations`, that both have.
-    Returns whether every node answered; with a single one there is nothing to compare. Raises NodesDisagreeError.
+    They must be on one chain, with one hash and one state of the pool at the newest block, less `confirmations`, that
+    both have; with a single one there is nothing to compare. Returns whether every node answered. Raises
+    NodesDisagreeError.
     """
     for endpoint, chain_id in on_each_endpoint(pool.w3, lambda: int(pool.w3.eth.chain_id)):
         if chain_id != pool.chain_id:

@@ -32,6 +32,10 @@ class RefusedError(RpcError):
     """The endpoint answered, with an error; a smaller question may succeed."""
 
 
+class OtherChainError(RpcError):
+    """The endpoint is one of another chain."""
+
+
 class NoEndpointError(UnavailableError):
     """None of several endpoints could be used."""
 
@@ -176,7 +180,7 @@ class Endpoints(Generic[E]):
         for number in self._order():
             endpoint = self.all[number]
             try:
-                self._check(number)
+                self.check(endpoint)
             except RpcError as error:
                 self.failed(endpoint, error)
                 failures.append(error)
@@ -205,6 +209,20 @@ class Endpoints(Generic[E]):
         now = self._clock()
         return [self.all[number] for number in self._order() if self._rests_until[number] <= now]
 
+    def check(self, endpoint: E) -> None:
+        """Ask for its chain's id, once. Raises OtherChainError when the others have another, RpcError for no answer."""
+        number = self.all.index(endpoint)
+        if number in self._checked:
+            return
+        chain_id = endpoint.number("eth_chainId")
+        if self.chain_id is None:
+            self.chain_id = chain_id
+        if chain_id != self.chain_id:
+            raise OtherChainError(
+                f"{endpoint.name} serves chain {chain_id}, not {self.chain_id}: correct GELAP_RPC_URL"
+            )
+        self._checked.add(number)
+
     def failed(self, endpoint: E, error: Exception) -> None:
         """Let `endpoint` rest, longer after each failure in a row."""
         number = self.all.index(endpoint)
@@ -222,17 +240,6 @@ class Endpoints(Generic[E]):
     def _order(self) -> list[int]:
         now = self._clock()
         return sorted(range(len(self.all)), key=lambda n: (max(self._rests_until[n], now), n != self._preferred))
-
-    def _check(self, number: int) -> None:
-        if number in self._checked:
-            return
-        endpoint = self.all[number]
-        chain_id = endpoint.number("eth_chainId")
-        if self.chain_id is None:
-            self.chain_id = chain_id
-        if chain_id != self.chain_id:
-            raise RpcError(f"{endpoint.name} serves chain {chain_id}, not {self.chain_id}: correct GELAP_RPC_URL")
-        self._checked.add(number)
 
     def _note_failure(self, endpoint: E, error: Exception, pause: float) -> None:
         """For metrics and logs: `endpoint` failed and rests for `pause` seconds."""

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 
 import structlog
 
-from chain.errors import MismatchError, RpcError
+from chain.errors import MismatchError, NodesDisagreeError, RpcError
 from chain.stream.records import BlockId
 from indexer import metrics
+from indexer.agreement import require_agreement
 from indexer.chains import preset_of
 from indexer.contract import check_contract, require_code
 from indexer.errors import EndpointsError, HaltError, StoreError, WriterError
@@ -93,6 +94,12 @@ class Follower:
                     raise HaltError(f"halted, and wrote nothing of it: {error}") from error
                 self._health.set(self.name, Phase.WAITING, str(error))
                 pause = min(max(1.0, self._pace.poll), LONGEST_PAUSE)
+            except NodesDisagreeError as error:
+                # Not a reason to halt: a provider that is on a fork for a while comes back.
+                metrics.MISMATCHES.labels(self.name).inc()
+                self._log.error("endpoints disagree", reason=str(error))
+                self._health.set(self.name, Phase.WAITING, str(error))
+                pause = min(max(1.0, 2 * pause), LONGEST_PAUSE)
             except EndpointsError as error:
                 self._log.error("waiting for an endpoint", reason=str(error))
                 self._health.set(self.name, Phase.WAITING, str(error))
@@ -106,7 +113,10 @@ class Follower:
             self._stopping.wait(pause)
 
     def round(self) -> None:
-        """Read and write everything that is new, once. Raises EndpointsError, MismatchError and StoreError."""
+        """Read and write everything that is new, once.
+
+        Raises EndpointsError, MismatchError, NodesDisagreeError and StoreError.
+        """
         try:
             self._endpoints.attempt(self._follow)
         except BaseException:
@@ -186,7 +196,7 @@ class Follower:
             assert self._history is not None
             changes = self._history.follow(page)
             if page.last.number == target:
-                check_contract(endpoint, self._address, target, self._history)
+                self._check(endpoint, page.last, self._tip)
             self._write([changes], self._tip)
             if self._stopping.is_set():
                 return
@@ -199,12 +209,27 @@ class Follower:
         self._log.warning("blocks were replaced", after=base.number if base else None, tip=self._tip.number)
         self._history = self._store.history_at(base)
         changes = [self._history.follow(page) for page in read_pages(endpoint, self._address, first, target)]
-        check_contract(endpoint, self._address, target, self._history)
+        self._check(endpoint, changes[-1].tip, base)
         replaced = self._tip.number - (first - 1)
         self._write(changes, base)
         metrics.REORGS.labels(self.name).inc()
         metrics.REORG_BLOCKS.labels(self.name).observe(replaced)
         self._log.warning("followed a reorganisation", replaced_blocks=replaced, tip=target)
+
+    def _check(self, endpoint: Endpoint, tip: BlockId, common: BlockId | None) -> None:
+        """Compare what was read up to `tip` with the contract, as `endpoint` and then as the others have it.
+
+        What the database holds up to the block `common` is of the same chain.
+        """
+        assert self._history is not None
+        check_contract(endpoint, self._address, tip.number, self._history)
+
+        def older(head: int) -> BlockId | None:
+            if common is None:
+                return None
+            return next(self._store.journal(min(common.number, head - self._pace.confirmations)), None)
+
+        require_agreement(self._endpoints, endpoint, self._address, tip, self._history, older)
 
     def _write(self, changes: list[Changes], onto: BlockId | None) -> None:
         with metrics.WRITE_SECONDS.labels(self.name).time():
