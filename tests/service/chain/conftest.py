@@ -18,16 +18,20 @@ from chain.rpc import connect
 from chain.sequencer import Outcome, insert_pending
 from chain.state import PoolState
 from chain.token import Token
+from chain.transactions import Transactions
 from gelap.servers import private_anvil
 from protocol.keys import Account
+from protocol.note import MEMO_BYTES
+from tests.service.chain.anvil import ask, make_idle, no_mining
 from wallet.wallet import Wallet
 
 # A verifier that accepts any call with public values and a proof, and reverts on an empty one, as the pool's
 # constructor demands. The code: revert unless calldatasize > 164; then stop.
 ACCEPTING_VERIFIER = {"abi": [], "bytecode": "0x6b60a43611600a575f5ffd5b005f52600c6014f3"}
 
-# In wei; anvil's own at its start.
-BASE_FEE = 10**9
+# More than a deposit takes; a block has room for more than a hundred.
+DEPOSIT_GAS = 200_000
+
 ANVIL_MNEMONIC = "test test test test test test test test test test test junk"
 
 
@@ -60,18 +64,8 @@ def _idle_chain(request: pytest.FixtureRequest) -> None:
     """All tests share one node. Each of them finds it idle, at the same price of gas, whichever ran before: a test may
     have left a transaction behind, and the prices that it brought up fall only with the blocks that follow.
     """
-    if "w3" not in request.fixturenames:
-        return
-    w3: Web3 = request.getfixturevalue("w3")
-    for method, *parameters in (
-        ("evm_setAutomine", True),
-        ("evm_mine",),
-        ("anvil_dropAllTransactions",),
-        ("anvil_setNextBlockBaseFeePerGas", hex(BASE_FEE)),
-        ("evm_mine",),
-    ):
-        w3.provider.make_request(method, parameters)  # type: ignore[arg-type]
-    assert w3.eth.get_block("latest")["baseFeePerGas"] == BASE_FEE
+    if "w3" in request.fixturenames:
+        make_idle(request.getfixturevalue("w3"))
 
 
 @pytest.fixture(scope="session")
@@ -86,8 +80,8 @@ def pass_time(w3: Web3) -> Callable[[int], None]:
     """Let the chain's clock jump by so many seconds and mine a block there."""
 
     def jump(seconds: int) -> None:
-        w3.provider.make_request("evm_increaseTime", [seconds])  # type: ignore[arg-type]
-        w3.provider.make_request("evm_mine", [])  # type: ignore[arg-type]
+        ask(w3, "evm_increaseTime", seconds)
+        ask(w3, "evm_mine")
 
     return jump
 
@@ -107,6 +101,25 @@ def pool(w3: Web3, evm_accounts: list[LocalAccount]) -> Pool:
     verifier = deploy_contract(w3, evm_accounts[0], ACCEPTING_VERIFIER)
     made = deploy_pool(w3, evm_accounts[0], verifier.address, b"insert", [SpendKey(2, 2, b"spend")])
     return Pool(w3, made.address, evm_accounts[0], deployed_at=made.receipt.block_number)
+
+
+@pytest.fixture
+def queue(pool: Pool, token: Token) -> Callable[[int], None]:
+    """Queue so many commitments, all in one block."""
+    token.approve(pool.address, 1000)
+    assert pool.account is not None
+    transactions = Transactions(pool.w3, pool.account, pool.address, pool.chain_id)
+
+    def deposit(count: int) -> None:
+        nonce, price, before = transactions.nonce(), transactions.price(), pool.pending_count()
+        with no_mining(pool.w3):
+            for number in range(count):
+                arguments = [token.address, 1, before + number + 1, bytes(MEMO_BYTES)]
+                data = pool._contract.encode_abi("deposit", args=arguments)
+                assert transactions.send(*transactions.sign(nonce + number, price, DEPOSIT_GAS, data))
+        assert pool.pending_count() == before + count
+
+    return deposit
 
 
 @pytest.fixture

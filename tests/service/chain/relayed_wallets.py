@@ -19,8 +19,9 @@ from chain.sequencer import Outcome, insert_pending
 from chain.state import PoolState
 from chain.token import Token
 from protocol.keys import Account
+from tests.service.chain.anvil import ask
 from tests.service.chain.conftest import ACCEPTING_VERIFIER, UncheckedProof, UncheckedProver
-from tests.service.chain.relaying import ask, in_block
+from tests.service.chain.relaying import in_block
 from wallet.wallet import Wallet
 
 OPERATOR = Account.from_seed(bytes(range(64)), 7)

@@ -1,10 +1,9 @@
-"""What tests of relayers share: a served one, a clock, blocks made by hand, and payments for the accepting verifier."""
+"""What tests of relayers share: a served one, a clock, and payments for the accepting verifier."""
 
 import json
 import secrets
 import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -31,26 +30,13 @@ from protocol.address import Address
 from protocol.field import R
 from protocol.memo import encrypt
 from protocol.note import MEMO_BYTES, Note, random_blinding
+from tests.service.chain.anvil import ask, ended, until
 from tests.service.chain.conftest import ACCEPTING_VERIFIER
 
 RECEIVER = "0x00000000000000000000000000000000000000AC"
 # So many units of the token for an ether that a payment costs some tens of units on anvil.
 ONE_ETHER = "30000"
 STEP = 3600
-
-
-def until(condition: Callable[[], object], seconds: float = 60.0) -> None:
-    """Return when the condition holds; fails after so many seconds, which no busy machine needs."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.01)
-
-
-def ended(thread: threading.Thread) -> None:
-    """Return when the thread has ended; fails when it does not."""
-    thread.join(60)
-    assert not thread.is_alive()
 
 
 class Clock:
@@ -90,24 +76,6 @@ def listening(child: Child) -> dict[str, Any]:
 
     until(said, 120)
     return dict(json.loads(found[0]))
-
-
-def ask(w3: Web3, method: str, *parameters: object) -> object:
-    """One of anvil's own requests."""
-    answer = w3.provider.make_request(method, list(parameters))  # type: ignore[arg-type]
-    assert "error" not in answer, answer
-    return answer["result"]
-
-
-@contextmanager
-def no_mining(w3: Web3) -> Iterator[Callable[[], None]]:
-    """No block is made but by the function that is yielded."""
-    ask(w3, "evm_setAutomine", False)
-    try:
-        yield lambda: ask(w3, "evm_mine")
-    finally:
-        ask(w3, "evm_mine")
-        ask(w3, "evm_setAutomine", True)
 
 
 def in_block(relayer: Relayer, sent: Submission) -> Submission:

@@ -22,8 +22,8 @@ from chain.token import Token
 from protocol.merkle import ZEROS, MerkleTree
 from protocol.note import MEMO_BYTES
 from protocol.poseidon import poseidon
+from tests.service.chain.anvil import ask, no_mining, until
 from tests.service.chain.conftest import ACCEPTING_VERIFIER
-from tests.service.chain.relaying import ask, no_mining, until
 
 MEMO = bytes(range(MEMO_BYTES))
 

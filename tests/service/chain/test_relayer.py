@@ -25,7 +25,8 @@ from chain.relayer.service import Policy, Relayer
 from chain.token import Token
 from gelap.children import start_command
 from gelap.cli import app
-from tests.service.chain.relaying import ONE_ETHER, RECEIVER, Clock, ended, listening, no_mining, served, tended, until
+from tests.service.chain.anvil import ended, no_mining, until
+from tests.service.chain.relaying import ONE_ETHER, RECEIVER, Clock, listening, served, tended
 from wallet.wallet import Wallet
 
 

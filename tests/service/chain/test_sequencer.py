@@ -11,24 +11,11 @@ from chain.pool import Pool
 from chain.proving import INSERT_CIRCUIT
 from chain.sequencer import Outcome, insert_pending
 from chain.state import PoolState
-from chain.token import Token
 from protocol.merkle import MerkleTree
 from protocol.note import MEMO_BYTES
 from protocol.statements import insert_challenge, insert_evaluation
 
 MEMO = b"\0" * MEMO_BYTES
-
-
-@pytest.fixture
-def queue(pool: Pool, token: Token) -> Callable[[int], None]:
-    """Queue so many commitments."""
-    token.approve(pool.address, 1000)
-
-    def deposit(count: int) -> None:
-        for _ in range(count):
-            pool.deposit(token.address, 1, pool.pending_count() + 1, MEMO)
-
-    return deposit
 
 
 class Racing:

@@ -2,7 +2,6 @@
 
 import json
 import threading
-from collections.abc import Callable
 
 import pytest
 from eth_account import Account as EvmAccount
@@ -15,23 +14,11 @@ from chain.replacing import Urgency
 from chain.sequencer import Outcome, Round, insert_pending, under_way
 from chain.sequencing import MISMATCHES_TO_END, Pace, Sequencer
 from chain.state import PoolState
-from chain.token import Token
 from protocol.note import MEMO_BYTES
-from tests.service.chain.relaying import ended, no_mining, until
+from tests.service.chain.anvil import ended, no_mining, until
 
 MEMO = b"\0" * MEMO_BYTES
 QUICK = Pace(patience=0, poll=0.05, jitter=0, longest_pause=0.2)
-
-
-@pytest.fixture
-def queue(pool: Pool, token: Token) -> Callable[[int], None]:
-    token.approve(pool.address, 1000)
-
-    def deposit(count: int) -> None:
-        for _ in range(count):
-            pool.deposit(token.address, 1, pool.pending_count() + 1, MEMO)
-
-    return deposit
 
 
 def seen_by(pool: Pool, account: LocalAccount) -> Pool:

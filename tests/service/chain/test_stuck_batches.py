@@ -21,11 +21,10 @@ from chain.rpc import connect
 from chain.sequencer import Outcome, Round, insert_pending
 from chain.sequencing import Pace, Sequencer
 from chain.state import PoolState
-from chain.token import Token
 from chain.transactions import CANCEL_GAS
 from gelap.children import start_command
-from protocol.note import MEMO_BYTES
-from tests.service.chain.relaying import ask, ended, funded_account, listening, no_mining, until
+from tests.service.chain.anvil import ask, ended, no_mining, until
+from tests.service.chain.relaying import funded_account, listening
 
 QUICK = Pace(patience=0, poll=0.05, jitter=0, longest_pause=0.2)
 URGENT = Urgency(stuck_after=0.3, poll=0.02)
@@ -33,13 +32,11 @@ NEVER = Urgency(stuck_after=1e9, poll=0.02)
 
 
 @pytest.fixture
-def queue(pool: Pool, token: Token, pass_time) -> Callable[[int], None]:
-    """Deposit so many notes and let the time pass until a short batch may hold them."""
-    token.approve(pool.address, 1000)
+def queue(queue: Callable[[int], None], pass_time: Callable[[int], None]) -> Callable[[int], None]:
+    """Queue so many commitments and let the time pass until a short batch may hold them."""
 
     def deposit(count: int) -> None:
-        for _ in range(count):
-            pool.deposit(token.address, 1, pool.pending_count() + 1, b"\0" * MEMO_BYTES)
+        queue(count)
         pass_time(120)
 
     return deposit

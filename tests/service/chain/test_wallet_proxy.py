@@ -20,7 +20,7 @@ from chain.errors import RelayerError, RpcError, SourceError
 from chain.pool import Pool
 from chain.stream.source import IndexerSource
 from chain.token import Token
-from tests.service.chain.relaying import until
+from tests.service.chain.anvil import until
 from tests.service.chain.service_processes import indexer_and_relayer
 from wallet import keystore
 from wallet.cli import app

@@ -14,6 +14,7 @@ from chain.relayer.note_fees import NoteFees
 from chain.relayer.service import Relayer
 from chain.token import Token
 from protocol.keys import Account
+from tests.service.chain.anvil import ask
 from tests.service.chain.relayed_wallets import (
     OPERATOR,
     Direct,
@@ -23,7 +24,7 @@ from tests.service.chain.relayed_wallets import (
     token_of,
     with_account,
 )
-from tests.service.chain.relaying import ask, make_relayer
+from tests.service.chain.relaying import make_relayer
 from wallet import relaying
 from wallet.wallet import Wallet
 

@@ -14,8 +14,9 @@ from chain.relayer.quote import SignedQuote
 from chain.relayer.service import Relayer
 from chain.relayer.wire import SubmissionModel
 from chain.token import Token
+from tests.service.chain.anvil import ask, no_mining
 from tests.service.chain.relayed_wallets import Direct, unreachable, with_account
-from tests.service.chain.relaying import ask, make_relayer, no_mining
+from tests.service.chain.relaying import make_relayer
 from wallet import relaying
 from wallet.errors import InsufficientFundsError, NotSpendableYetError
 from wallet.notes import Balance

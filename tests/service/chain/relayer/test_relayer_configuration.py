@@ -14,12 +14,7 @@ from chain.relayer.prices import Prices
 from chain.relayer.service import Relayer
 from gelap.cli import app
 from protocol.keys import Account
-from tests.service.chain.relaying import (
-    RECEIVER,
-    funded_account,
-    make_relayer,
-    metric,
-)
+from tests.service.chain.relaying import RECEIVER, funded_account, make_relayer, metric
 from wallet.viewing_key import encode
 
 

@@ -14,11 +14,7 @@ from chain.relayer.quote import KINDS
 from chain.relayer.refusals import REFUSALS
 from chain.relayer.service import Relayer
 from chain.relayer.wire import QuoteModel, SpendModel, SubmitModel
-from tests.service.chain.relaying import (
-    RECEIVER,
-    paid_on_chain,
-    served,
-)
+from tests.service.chain.relaying import RECEIVER, paid_on_chain, served
 
 ROOT = Path(__file__).parents[4]
 DOCUMENT = (ROOT / "docs" / "relayer.md").read_text()

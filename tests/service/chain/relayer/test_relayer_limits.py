@@ -11,19 +11,8 @@ from chain.errors import RelayerError
 from chain.relayer.policy import Policy
 from chain.token import Token
 from gelap.rate_limit import RateLimit
-from tests.service.chain.relaying import (
-    ONE_ETHER,
-    ask,
-    ended,
-    make_relayer,
-    no_mining,
-    paid_on_chain,
-    relayed,
-    served,
-    stocked_token,
-    tended,
-    until,
-)
+from tests.service.chain.anvil import ask, ended, no_mining, until
+from tests.service.chain.relaying import ONE_ETHER, make_relayer, paid_on_chain, relayed, served, stocked_token, tended
 
 
 def test_only_so_many_payments_of_a_token_and_in_all_wait_at_once(pool, token, w3, tmp_path) -> None:

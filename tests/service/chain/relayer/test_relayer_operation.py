@@ -19,6 +19,7 @@ from chain.relayer.service import Relayer
 from chain.token import Token
 from gelap.children import start_command
 from protocol.keys import Account
+from tests.service.chain.anvil import no_mining, until
 from tests.service.chain.relaying import (
     ONE_ETHER,
     RECEIVER,
@@ -26,12 +27,10 @@ from tests.service.chain.relaying import (
     listening,
     make_relayer,
     metric,
-    no_mining,
     paid_on_chain,
     relayed,
     served,
     tended,
-    until,
 )
 from wallet.viewing_key import encode
 

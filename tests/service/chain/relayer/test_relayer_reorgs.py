@@ -13,13 +13,8 @@ from chain.relayer.policy import Policy
 from chain.relayer.prices import Prices
 from chain.relayer.service import Relayer
 from chain.token import Token
-from tests.service.chain.relaying import (
-    ask,
-    in_block,
-    no_mining,
-    paid_on_chain,
-    tended,
-)
+from tests.service.chain.anvil import ask, no_mining
+from tests.service.chain.relaying import in_block, paid_on_chain, tended
 
 POLICY = Policy(confirmations=3, final_after=6)
 
