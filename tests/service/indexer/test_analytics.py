@@ -68,6 +68,8 @@ def indexed(request: pytest.FixtureRequest, chain: SyntheticChain) -> str:
     with create_engine(
         server.set(drivername="postgresql+psycopg"), isolation_level="AUTOCOMMIT"
     ).connect() as connection:
+        # It is there where the tests are in an order that needs it a second time.
+        connection.execute(text("DROP DATABASE IF EXISTS analytics WITH (FORCE)"))
         connection.execute(text("CREATE DATABASE analytics"))
     url = server.set(database="analytics").render_as_string(hide_password=False)
     migrate(write_engine(url))
