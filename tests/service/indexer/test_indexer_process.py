@@ -71,7 +71,7 @@ def test_a_killed_indexer_goes_on_where_it_was_and_stops_when_told(
     chain: SyntheticChain, database: str, tmp_path: Path
 ) -> None:
     commitments = len(chain.commitments)
-    recording = Held(chain, chain.head // 2)
+    recording = Held(chain, 40)
     with ExitStack() as stack:
         rpc = stack.enter_context(serving(recording))
         stack.callback(recording.released.set)
