@@ -45,7 +45,7 @@ class Service:
         deadline = time.monotonic() + READY_SECONDS
         while True:
             for line in self.child.log_text().splitlines():
-                if f'"event": "{self.ready_event}"' in line:
+                if f'"event": "{self.ready_event}"' in line and line.endswith("}"):
                     self.ready = json.loads(line)
                     return
             self.check()
