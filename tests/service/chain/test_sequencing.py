@@ -19,6 +19,7 @@ from tests.service.chain.anvil import ended, no_mining, until
 
 MEMO = b"\0" * MEMO_BYTES
 QUICK = Pace(patience=0, poll=0.05, jitter=0, longest_pause=0.2)
+PROMPT = Urgency(poll=0.02)
 
 
 def seen_by(pool: Pool, account: LocalAccount) -> Pool:
@@ -45,7 +46,7 @@ class Service:
         self.rounds: list[Round] = []
         self.failure: BaseException | None = None
         self.stop_event = threading.Event()
-        self._sequencer = Sequencer(pool, prover, pace, urgency=Urgency(poll=0.02))
+        self._sequencer = Sequencer(pool, prover, pace, urgency=PROMPT)
         self._thread = threading.Thread(target=self._run)
         self._thread.start()
 
@@ -108,7 +109,7 @@ def test_a_batch_of_somebody_else_that_waits_for_its_block_is_not_raced(
     with no_mining(pool.w3):
         assert insert_pending(pool, state, Slow()).outcome is Outcome.OVERTAKEN
         asked = len(prover.asked)
-        assert Sequencer(pool, prover, QUICK).step(threading.Event()) is None
+        assert Sequencer(pool, prover, QUICK, urgency=PROMPT).step(threading.Event()) is None
         assert len(prover.asked) == asked
     ended(thread)
     assert pool.pending_count() == 0
@@ -150,9 +151,9 @@ def test_a_new_process_goes_on_where_another_one_was_killed(pool: Pool, queue, p
             raise Killed
 
     with pytest.raises(Killed):
-        Sequencer(pool, Dying(), QUICK).step(threading.Event())
+        Sequencer(pool, Dying(), QUICK, urgency=PROMPT).step(threading.Event())
     for _ in range(2):
-        done = Sequencer(pool, prover, QUICK).step(threading.Event())
+        done = Sequencer(pool, prover, QUICK, urgency=PROMPT).step(threading.Event())
         assert done is not None
         assert done.outcome is Outcome.INSERTED
         queue(1)
@@ -177,7 +178,7 @@ def test_a_failing_endpoint_or_prover_is_tried_again(pool: Pool, queue, prover, 
         rounds.append(done)
         stop.set()
 
-    Sequencer(pool, Unreliable(), QUICK, retried=(TimeoutError,)).run(stop, heard)
+    Sequencer(pool, Unreliable(), QUICK, retried=(TimeoutError,), urgency=PROMPT).run(stop, heard)
     assert [done.outcome for done in rounds] == [Outcome.INSERTED]
     assert failures == []
 
@@ -204,12 +205,12 @@ def test_a_contradiction_that_passes_is_waited_out_and_one_that_stays_ends_it(
         stop.set()
 
     state = Contradicting(pool)
-    Sequencer(pool, prover, QUICK, state).run(stop, heard)
+    Sequencer(pool, prover, QUICK, state, urgency=PROMPT).run(stop, heard)
     assert [done.outcome for done in rounds] == [Outcome.INSERTED]
 
     state.left = MISMATCHES_TO_END
     with pytest.raises(MismatchError):
-        Sequencer(pool, prover, QUICK, state).run(threading.Event())
+        Sequencer(pool, prover, QUICK, state, urgency=PROMPT).run(threading.Event())
     assert state.left == 0
 
 
