@@ -6,11 +6,13 @@ import threading
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
+from tests.e2e.world.ports import reserved_port
+
 _CHUNK = 1 << 16
 
 
 class Endpoint:
-    """Relays to `target` (host:port in an http URL) from a port of its own, which stays the same over deaths.
+    """Relays to `target` (host:port in an http URL) from a port of its own, which it keeps over deaths until `close`.
 
     `caught` is set when the fault asked for by `hold` or `lose_answer` happened.
     """
@@ -23,8 +25,9 @@ class Endpoint:
         self._pattern: bytes | None = None
         self._forward = True
         self.caught = threading.Event()
-        self._listener = self._listen(0)
-        self.port: int = self._listener.getsockname()[1]
+        self._kept = contextlib.ExitStack()
+        self.port = self._kept.enter_context(reserved_port())
+        self._listener = self._listen()
 
     @property
     def url(self) -> str:
@@ -47,7 +50,12 @@ class Endpoint:
             self._open.clear()
 
     def revive(self) -> None:
-        self._listener = self._listen(self.port)
+        self._listener = self._listen()
+
+    def close(self) -> None:
+        if self.alive:
+            self.kill()
+        self._kept.close()
 
     @contextlib.contextmanager
     def hold(self, method: str) -> Iterator[None]:
@@ -70,8 +78,8 @@ class Endpoint:
         finally:
             self._pattern = None
 
-    def _listen(self, port: int) -> socket.socket:
-        listener = socket.create_server(("127.0.0.1", port), backlog=64)
+    def _listen(self) -> socket.socket:
+        listener = socket.create_server(("127.0.0.1", self.port), backlog=64)
         self._acceptor = threading.Thread(target=self._accept, args=(listener,), daemon=True)
         self._acceptor.start()
         return listener

@@ -1,14 +1,17 @@
-"""The wallets' owners: each has one wallet folder, used by the library and by `gelap wallet` in turn."""
+"""The wallets' owners: each has one wallet folder, used by the library and by `gelap wallet` in turn, and a thread."""
 
 import json
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from eth_account.signers.local import LocalAccount
 
+from chain.errors import SourceError
+from chain.events import EventPage
 from chain.pool import Pool
 from chain.rpc import connect
 from chain.stream.source import IndexerSource
@@ -16,11 +19,16 @@ from proto.client import ProverClient
 from protocol.keys import Account
 from tests.e2e.world.endpoint import Endpoint
 from tests.e2e.world.processes import environment, gelap
+from wallet.exit_codes import ending_of
 from wallet.proving import RemoteProver
+from wallet.sources import NodeSource
 from wallet.wallet import Wallet
 
 PASSPHRASE = "three wallets and a long afternoon"
-COMMAND_SECONDS = 120.0
+COMMAND_SECONDS = 300.0
+PROOF_SECONDS = 300.0
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -34,9 +42,27 @@ class Deployment:
     fingerprint: str
 
 
+class TurningSource:
+    """The indexer, and the node once the indexer does not answer: what a person does who is told so."""
+
+    def __init__(self, indexer: IndexerSource, pool: Pool) -> None:
+        self._indexer = indexer
+        self._node = NodeSource(pool)
+
+    def pages(self, after: tuple[int, str] | None = None) -> Iterator[EventPage]:
+        try:
+            for page in self._indexer.pages(after):
+                after = (page.last_block, page.last_hash)
+                yield page
+        except SourceError:
+            yield from self._node.pages(after)
+
+
 @dataclass
 class Person:
-    """`where` is there once the pool is. `endpoint` is the node as this person reaches it, `others` the URLs to turn to
+    """Whatever reads or moves this person's money runs in the thread of `begin` and `do`, one thing after another.
+
+    `where` is there once the pool is. `endpoint` is the node as this person reaches it, `others` the URLs to turn to
     when it is dead.
 
     `indexer` gives the URL of the indexer to read events from, None for the node; `caught_up` waits until that indexer
@@ -58,6 +84,20 @@ class Person:
     _client: ProverClient | None = None
     _read_from: str | None = None
     _source: IndexerSource | None = None
+    _thread: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1))
+
+    def begin(self, work: Callable[..., T], *arguments: Any) -> "Future[T]":
+        """Have it done while others do something else."""
+        return self._thread.submit(work, *arguments)
+
+    def do(self, work: Callable[..., T], *arguments: Any) -> T:
+        """Have it done, and wait. Not for use within what this person does already."""
+        return self.begin(work, *arguments).result()
+
+    def leave(self) -> None:
+        """End the thread, with all that is open."""
+        self._thread.submit(self.close)
+        self._thread.shutdown()
 
     @property
     def account(self) -> Account:
@@ -82,7 +122,11 @@ class Person:
             self._source = None if indexer is None else IndexerSource(indexer, where.chain_id, where.pool)
             path = self.folder / "wallet" / f"{where.chain_id}-{where.pool.lower()}.db"
             self._wallet = Wallet.open(
-                path, self.mnemonic, pool=pool, prover=RemoteProver(self._client), source=self._source
+                path,
+                self.mnemonic,
+                pool=pool,
+                prover=RemoteProver(self._client, PROOF_SECONDS),
+                source=None if self._source is None else TurningSource(self._source, pool),
             )
         return self._wallet
 
@@ -143,17 +187,29 @@ class Person:
             text=True,
         )
 
-    def command(self, *arguments: str, code: int = 0) -> dict[str, Any]:
-        """Run a `gelap wallet` command, which must end with this exit code; its JSON document."""
+    def ended(self, *arguments: str) -> tuple[int, dict[str, Any], str]:
+        """Run a `gelap wallet` command: its exit code, its JSON document, and both with all it said in words."""
         process = self.start(*arguments)
         try:
             out, errors = process.communicate(timeout=COMMAND_SECONDS)
         finally:
             process.kill()
+            process.wait()
         shown = f"gelap wallet {' '.join(arguments)} of {self.name} ended with {process.returncode}: {out}{errors}"
-        assert process.returncode == code, shown
-        document: dict[str, Any] = json.loads(out)
-        assert document["ok"] == (code == 0), shown
+        document: dict[str, Any] = json.loads(out) if out else {}
+        assert document.get("ok") == (process.returncode == 0), shown
+        return process.returncode, document, shown
+
+    def command(self, *arguments: str, code: int = 0) -> dict[str, Any]:
+        """Run a `gelap wallet` command, which must end with this exit code; its JSON document.
+
+        Once more, from the node, when the indexer went while it ran: it says so before anything is signed.
+        """
+        indexer = self.indexer()
+        ended, document, shown = self.ended(*arguments)
+        if ended == ending_of(SourceError("")).code != code and self.indexer() != indexer:
+            ended, document, shown = self.ended(*arguments)
+        assert ended == code, shown
         return document
 
     @property
@@ -181,3 +237,10 @@ class Person:
         address = self.new_address()
         self.unused.remove(address)
         return address
+
+
+def everyone(people: Sequence[Person], work: Callable[[Person], T]) -> list[T]:
+    """All do it at the same time; returns or raises when everybody is done."""
+    begun = [person.begin(work, person) for person in people]
+    wait(begun)
+    return [each.result() for each in begun]

@@ -13,7 +13,9 @@ from typing import Any
 
 from gelap.children import Child, start_command
 
-READY_SECONDS = 120.0
+# A start compiles kernels where there are none yet, on a machine that may be busy with other things.
+READY_SECONDS = 600.0
+STOP_SECONDS = 120.0
 LOG_LINES = 12
 
 
@@ -33,7 +35,7 @@ class Service:
     def start(self, wait: bool = True) -> None:
         assert self.child is None, f"the {self.name} runs"
         log = self.folder / f"{self.name.replace(' ', '-')}-{len(self.logs) + 1}.log"
-        self.child = start_command(self.name, self.command, self.environment, log)
+        self.child = start_command(self.name, self.command, self.environment, log, STOP_SECONDS)
         self.logs.append(log)
         self.ready = {}
         if wait:
@@ -44,8 +46,8 @@ class Service:
         assert self.child is not None
         deadline = time.monotonic() + READY_SECONDS
         while True:
-            for line in self.child.log_text().splitlines():
-                if f'"event": "{self.ready_event}"' in line and line.endswith("}"):
+            for line in _lines(self.logs[-1]):
+                if f'"event": "{self.ready_event}"' in line:
                     self.ready = json.loads(line)
                     return
             self.check()
@@ -59,9 +61,9 @@ class Service:
 
     def kill(self) -> None:
         """As `kill -9` does."""
-        assert self.child is not None
-        self.child.kill()
-        self.child = None
+        child, self.child = self.child, None
+        assert child is not None
+        child.kill()
 
     def stop(self) -> None:
         """Ask it to end; it must do so in order."""
@@ -99,13 +101,18 @@ class Service:
 
     def events(self) -> list[dict[str, Any]]:
         """The lines of all its logs."""
-        lines = (line for log in self.logs for line in log.read_text(errors="replace").splitlines())
+        lines = (line for log in self.logs for line in _lines(log))
         return [json.loads(line) for line in lines if line.startswith("{") and line.endswith("}")]
 
     def tail(self) -> str:
         lines = [line for log in self.logs for line in log.read_text(errors="replace").splitlines()][-LOG_LINES:]
         state = "running" if self.child and self.child.process.poll() is None else "not running"
         return "\n".join([f"--- {self.name} ({state})", *lines])
+
+
+def _lines(log: Path) -> list[str]:
+    """The whole lines, without one that is just being written."""
+    return log.read_text(errors="replace").rpartition("\n")[0].splitlines()
 
 
 def environment(**settings: str) -> dict[str, str]:

@@ -17,13 +17,14 @@ from chain.pool import Pool
 from chain.rpc import connect
 from chain.token import Token
 from gelap.children import end_with_parent
-from gelap.servers import _free_port, private_anvil, private_redis
+from gelap.servers import private_anvil, private_redis
 from gelap.settings import Settings
 from protocol.keys import new_mnemonic
 from protocol.sealing import ClusterPrivateKey, fingerprint
 from prover.keys import Manifest, read_manifest
 from tests.e2e.world.endpoint import Endpoint
-from tests.e2e.world.people import Deployment, Person
+from tests.e2e.world.people import Deployment, Person, everyone
+from tests.e2e.world.ports import reserved_port
 from tests.e2e.world.processes import Service, environment, gelap, stop_all
 from tests.e2e.world.setting import UNIT, World
 
@@ -33,7 +34,7 @@ TOKENS = 3
 MINTED = 10**6 * UNIT
 # Tokens with 6 decimals at 3,000 to the ether.
 PRICE = "3000000000"
-START_SECONDS = 300.0
+START_SECONDS = 600.0
 
 
 @contextlib.contextmanager
@@ -47,33 +48,35 @@ def world(folder: Path) -> Iterator[World]:
         w3 = connect(node)
         accounts = [_anvil_account(index) for index in range(7)]
         operator, payers, relayer, sequencers = accounts[0], accounts[1:4], accounts[4], accounts[5:7]
-        people = [
-            Person(name, folder / name, new_mnemonic(), payer, Endpoint(node))
-            for name, payer in zip((*NAMES, "treasury"), (*payers, relayer), strict=True)
-        ]
+        people = []
+        for name, payer in zip((*NAMES, "treasury"), (*payers, relayer), strict=True):
+            endpoint = stack.enter_context(contextlib.closing(Endpoint(node)))
+            people.append(Person(name, folder / name, new_mnemonic(), payer, endpoint))
         with _wallets_being_made(people):
             tokens = _tokens(w3, operator)
             manifest = _finished(keys)
         logs = folder / "logs"
         logs.mkdir()
-        cluster, gateway, pin = _cluster(manifest, redis_url, folder, logs)
+        gateway, port = (stack.enter_context(reserved_port()) for _ in range(2))
+        cluster, pin = _cluster(manifest, redis_url, gateway, folder, logs)
         services = {service.name: service for service in cluster}
+        for person in people:
+            stack.callback(person.leave)
         stack.callback(_put_down, services)
         for service in cluster:
             service.start(wait=False)
         deployed = deploy_with_keys(w3, operator, manifest.vkeys()).pool
         pool = Pool(w3, deployed.address, operator, deployed.receipt.block_number)
-        where = Deployment(w3.eth.chain_id, pool.address, pool.deployed_at, gateway, pin)
+        where = Deployment(w3.eth.chain_id, pool.address, pool.deployed_at, f"127.0.0.1:{gateway}", pin)
         for person in people:
             person.where = where
-        port = _free_port()
         made = World(
             folder=folder,
             node=node,
             w3=w3,
             direct=pool,
             tokens=tokens,
-            endpoint=Endpoint(node),
+            endpoint=stack.enter_context(contextlib.closing(Endpoint(node))),
             people=people[:-1],
             treasury=people[-1],
             relayer_account=relayer,
@@ -93,11 +96,8 @@ def world(folder: Path) -> Iterator[World]:
             services[service.name] = service
         _fund(made)
         _start(made)
-        try:
-            yield made
-        finally:
-            for person in made.everybody:
-                person.close()
+        yield made
+        everyone(made.everybody, Person.close)
         stop_all(list(services.values()))
 
 
@@ -164,16 +164,15 @@ def _anvil_account(index: int) -> LocalAccount:
     return EvmAccount.from_mnemonic(ANVIL_MNEMONIC, account_path=f"m/44'/60'/0'/0/{index}")
 
 
-def _cluster(manifest: Manifest, redis_url: str, folder: Path, logs: Path) -> tuple[list[Service], str, str]:
-    """A gateway and two workers, the gateway's address, and the fingerprint of the workers' key."""
+def _cluster(manifest: Manifest, redis_url: str, port: int, folder: Path, logs: Path) -> tuple[list[Service], str]:
+    """A gateway on this port and two workers, and the fingerprint of the workers' key."""
     key = ClusterPrivateKey.generate()
     key_file = folder / "cluster-key.pem"
     with open(os.open(key_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
         file.write(key.to_pem())
-    address = f"127.0.0.1:{_free_port()}"
     settings = environment(
         GELAP_REDIS_URL=redis_url,
-        GELAP_GATEWAY_ADDRESS=address,
+        GELAP_GATEWAY_ADDRESS=f"127.0.0.1:{port}",
         GELAP_HTTP_ADDRESS="",
         GELAP_OPEN="1",
         GELAP_KEY_DIR=str(manifest.directory),
@@ -185,7 +184,7 @@ def _cluster(manifest: Manifest, redis_url: str, folder: Path, logs: Path) -> tu
         Service("worker 1", ("worker",), settings, logs, "worker ready"),
         Service("worker 2", ("worker",), settings, logs, "worker ready"),
     ]
-    return services, address, fingerprint(key.public_key).hex()
+    return services, fingerprint(key.public_key).hex()
 
 
 def _tokens(w3: Web3, operator: LocalAccount) -> list[Token]:
@@ -227,8 +226,9 @@ def _relayer(made: World, port: int, logs: Path) -> Service:
         GELAP_RELAYER_VIEWING_KEY_FILE=str(made.treasury.folder / "viewing-key"),
         GELAP_EVM_KEY_FILE=_key_file(made, "relayer", made.relayer_account),
     )
-    # Long enough for a block, and no longer: blocks are replaced here more often than elsewhere.
-    return Service("relayer", ("relayer", "--stuck-after", "3"), settings, logs, "relayer ready")
+    # Blocks are replaced here more often than elsewhere, and time passes on the chain in leaps.
+    pace = ("--stuck-after", "3", "--quote-life", "600", "--final-after", "1000")
+    return Service("relayer", ("relayer", *pace), settings, logs, "relayer ready")
 
 
 def _sequencer(made: World, number: int, account: LocalAccount, logs: Path) -> Service:
@@ -243,7 +243,7 @@ def _sequencer(made: World, number: int, account: LocalAccount, logs: Path) -> S
         GELAP_KEY_FINGERPRINT=made.where.fingerprint,
         GELAP_API_KEY=f"key-of-{name.replace(' ', '-')}",
     )
-    pace = ("--patience", "0", "--poll", "0.2", "--jitter", "0.3")
+    pace = ("--patience", "0", "--poll", "0.2", "--jitter", "0.3", "--stuck-after", "5")
     return Service(name, ("sequencer", *pace), settings, logs, "sequencer ready")
 
 
