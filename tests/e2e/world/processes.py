@@ -56,33 +56,37 @@ class Service:
 
     def check(self) -> None:
         """Raise when it ended by itself."""
-        reason = self.child.ended() if self.child else None
+        child = self.child
+        reason = child.ended() if child else None
         assert reason is None, reason
+
+    # From here on it is not missed any more: others may look while it ends.
 
     def kill(self) -> None:
         """As `kill -9` does."""
-        child, self.child = self.child, None
-        assert child is not None
-        child.kill()
+        self._taken().kill()
 
     def stop(self) -> None:
         """Ask it to end; it must do so in order."""
-        self.ask_to_stop()
-        self.wait_for_end()
+        self.wait_for_end(self.ask_to_stop())
 
-    def ask_to_stop(self) -> None:
-        assert self.child is not None
-        self.child.process.send_signal(signal.SIGTERM)
+    def ask_to_stop(self) -> Child:
+        child = self._taken()
+        child.process.send_signal(signal.SIGTERM)
+        return child
 
-    def wait_for_end(self) -> None:
-        assert self.child is not None
-        child, self.child = self.child, None
+    def wait_for_end(self, child: Child) -> None:
         try:
             code = child.process.wait(child.stop_timeout)
         except subprocess.TimeoutExpired:
             child.kill()
             raise
         assert code == 0, f"asked to end, it ended with {code}: {self.tail()}"
+
+    def _taken(self) -> Child:
+        child, self.child = self.child, None
+        assert child is not None, f"the {self.name} does not run"
+        return child
 
     def put_down(self) -> None:
         """Whatever state it is in."""
@@ -127,11 +131,9 @@ _KEPT = ("GELAP_CACHE_DIR", "GELAP_ANVIL", "GELAP_CPU_PATH")
 
 def stop_all(services: Sequence[Service]) -> None:
     """Ask all to end, then wait for each: all must do so in order."""
-    running = [service for service in services if service.child is not None]
-    for service in running:
-        service.ask_to_stop()
-    for service in running:
-        service.wait_for_end()
+    asked = [(service, service.ask_to_stop()) for service in services if service.child is not None]
+    for service, child in asked:
+        service.wait_for_end(child)
 
 
 def gelap(*arguments: str) -> list[str]:
