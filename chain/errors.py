@@ -10,6 +10,7 @@ ChainError
 ├── RelayerError      a relayer refuses or cannot be used; `code` says why, one of those in docs/relayer.md
 ├── NodesDisagreeError   two nodes of one chain say different things: one of them is false, or on another fork
 └── MismatchError     events, the tree built from them and the contract disagree: nothing may be built on that state
+    └── FalseEventsError   a node has other events than the indexer, or the other node, that they were read from
 """
 
 from typing import Any
@@ -70,6 +71,10 @@ class ReorgError(ChainError):
 
 
 class MismatchError(ChainError):
+    pass
+
+
+class FalseEventsError(MismatchError):
     pass
 
 

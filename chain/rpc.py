@@ -63,8 +63,8 @@ def on_one_endpoint(w3: Web3, work: Callable[[], T]) -> T:
 
 
 def on_each_endpoint(w3: Web3, work: Callable[[], T]) -> list[tuple[Endpoint, T]]:
-    """What `work` returns with all its requests answered by one endpoint, for each of several that answers, the
-    preferred one first; nothing where there is only one. For reading only.
+    """What `work` returns with all its requests answered by one endpoint, for each that answers, the preferred
+    one first; nothing for a client that `connect` did not make. For reading only.
     """
     provider = w3.provider
     return provider.each(work) if isinstance(provider, FailoverProvider) else []
@@ -129,8 +129,6 @@ class FailoverProvider(JSONBaseProvider):
     def each(self, work: Callable[[], T]) -> list[tuple[Endpoint, T]]:
         """As `on_each_endpoint` says; those that rest are left out."""
         found: list[tuple[Endpoint, T]] = []
-        if len(self.endpoints.all) < 2:
-            return found
         for endpoint in self.endpoints.awake():
             self._pinned.endpoint = endpoint
             try:

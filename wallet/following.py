@@ -7,18 +7,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from chain.agreement import Look, meet, require_agreement
-from chain.errors import MismatchError, ReorgError, RpcError, SourceError, UnavailableError
+from chain.errors import FalseEventsError, MismatchError, ReorgError, RpcError, SourceError, UnavailableError
 from chain.events import EventPage
 from chain.pool import Pool
-from chain.rpc import on_one_endpoint
+from chain.rpc import endpoint_count, on_one_endpoint
 from chain.tree import PoolTree
 from protocol.field import to_bytes32
 from protocol.keys import FullViewingKey
 from protocol.merkle import HashPairs
+from wallet import spot_checks
 from wallet.notes import NoteManager, Progress
 from wallet.scanner import OpenMemos, Scanner, open_memos
 from wallet.sealed import file_key
 from wallet.sources import EventSource, Lag, NodeSource, OnLag, Portion, Unconfirmed, consecutive, in_portions
+from wallet.spot_checks import Sample
 from wallet.store import Store
 
 PORTION_EVENTS, PORTION_SECONDS = 40_000, 15.0
@@ -97,6 +99,8 @@ class PoolFollower:
         else:
             try:
                 self._read_on(reading, cursor)
+            except FalseEventsError:
+                raise  # read again, it would be drawn again, and might go through
             except (MismatchError, ReorgError):
                 # Blocks replaced while they were read look like this. Only a mismatch that stays is one.
                 self._read_again(reading, cursor)
@@ -120,23 +124,35 @@ class PoolFollower:
         return last
 
     def _read_on(self, reading: "_Reading", cursor: tuple[int, str] | None) -> None:
-        unconfirmed = Unconfirmed()
+        unconfirmed, kept = Unconfirmed(), False
         for portion in self._portions(reading, cursor):
-            with self._writing() as tree:
-                self._take(tree, portion, unconfirmed)
-                self._confirm(tree, portion, unconfirmed)
+            try:
+                with self._writing() as tree:
+                    self._take(tree, portion, unconfirmed)
+                    self._confirm(tree, portion, unconfirmed)
+                    self._spot_check(self._samples(portion))
+            except FalseEventsError:
+                if kept:
+                    # The same source gave what was taken over before: it may be false too, and is read again.
+                    with self._writing(forget=True):
+                        pass
+                raise
+            kept = True
 
     def _read_again(self, reading: "_Reading", known: tuple[int, str] | None) -> None:
         """Everything, in one transaction, and at least as far as `known`, the last block that was read before."""
         unconfirmed = Unconfirmed()
         with self._writing(forget=True) as tree:
             last: Portion | None = None
+            samples: list[Sample] = []
             for portion in self._portions(reading, None):
                 self._take(tree, portion, unconfirmed)
+                samples += self._samples(portion)
                 last = portion
             goal = min(known[0] if known else 0, reading.head)
             if last is not None and last.last_block >= goal:
                 self._confirm(tree, last, unconfirmed)
+                self._spot_check(samples)
             elif goal >= self._pool.deployed_at:
                 raise SourceError(
                     f"the source of events has not come to block {goal}, which was read before: try again later, use "
@@ -164,6 +180,15 @@ class PoolFollower:
             require_agreement(self._pool, portion.last_block, Look(portion.last_hash, state))
         except MismatchError as error:
             raise self._disbelieved(error) from error
+
+    def _samples(self, portion: Portion) -> list[Sample]:
+        """What to ask others for again: of a node alone there is nobody else to ask."""
+        return [] if self._own_node and endpoint_count(self._pool.w3) < 2 else spot_checks.samples(portion)
+
+    def _spot_check(self, samples: list[Sample]) -> None:
+        name = "the node" if self._own_node else f"the indexer {getattr(self._source, 'name', '')}".strip()
+        for sample in samples:
+            spot_checks.compare(self._pool, sample, name)
 
     def _compare(self, tree: PoolTree, portion: Portion, unconfirmed: Unconfirmed) -> None:
         if self._pool.block_hash(portion.last_block) != portion.last_hash:

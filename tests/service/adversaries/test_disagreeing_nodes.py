@@ -1,5 +1,6 @@
 """Two nodes that do not tell one story, between the real pool and a wallet; and two that do, one of them behind."""
 
+import random
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ from chain.rpc import connect
 from chain.token import Token
 from protocol.memo import encrypt
 from tests.service.adversaries.conftest import FalseNode
+from wallet import spot_checks
 from wallet.spend import payment
 from wallet.wallet import Balance, Wallet
 
@@ -177,11 +179,16 @@ def test_a_node_that_is_behind_and_alone_is_waited_for(
 
 
 def test_what_nodes_are_asked_to_compare_says_nothing_of_whose_wallet_asks(
-    rich: Wallet, nodes: tuple[FalseNode, FalseNode], open_on: Open, open_wallet: Open, token: Token
+    rich: Wallet,
+    nodes: tuple[FalseNode, FalseNode],
+    open_on: Open,
+    open_wallet: Open,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """An account with notes and one without, each new: both nodes are asked the same."""
+    """An account with notes and one without, each new and with the same dice: both nodes are asked the same."""
     asked = []
     for number, wallet in enumerate((rich, open_wallet(1))):
+        monkeypatch.setattr(spot_checks, "_RANDOM", random.Random(1))
         for node in nodes:
             node.asked.clear()
         open_on(wallet, *nodes, name=f"{number}.db").sync()
