@@ -9,14 +9,10 @@ and Bob withdraws 15 in the form of a consolidation with seven dummies (8 to 2),
 make.
 """
 
-import json
 from typing import Any
 
-from contracts.tools.make_fixtures import FIXTURES
-from contracts.tools.scenario import INSERT, TOKEN, Scenario
-from protocol.note import Note, random_blinding
+from contracts.tools.scenario import INSERT, Scenario, write
 
-BOBS_ETHEREUM_ADDRESS = 0xB0B
 PAYMENT, TO_THREE, OF_EIGHT = "spend_2x2", "spend_2x3", "spend_8x2"
 
 
@@ -31,31 +27,18 @@ def fixture() -> dict[str, Any]:
     consolidate = scenario.spend(OF_EIGHT, alice, spent, [whole, nothing])
     second_insert = scenario.insert([whole[0].commitment, nothing[0].commitment])
 
-    for_bob, for_relayer = bob.address(0), relayer.address(0)
-    paid = Note(TOKEN, 40, for_bob.owner, random_blinding())
-    fee = Note(TOKEN, 1, for_relayer.owner, random_blinding())
-    change = scenario.own_output(alice, 39)
-    outputs = [(paid, for_bob), (fee, for_relayer), change]
+    paid, fee = scenario.payment(bob, 40), scenario.payment(relayer, 1)
+    outputs = [paid, fee, scenario.own_output(alice, 39)]
     transact = scenario.spend(TO_THREE, alice, [scenario.spent_own(alice, whole[0], 64)], outputs)
     third_insert = scenario.insert([note.commitment for note, _ in outputs])
 
-    for_alice = alice.address(0)
-    back = Note(TOKEN, 1, for_alice.owner, random_blinding())
     pay_on = scenario.spend(
         PAYMENT,
         relayer,
-        [scenario.spent(fee, relayer.nullifying_key_for_address(0), 129)],
-        [(back, for_alice), scenario.own_output(relayer, 0)],
+        [scenario.spent_payment(relayer, fee[0], 129)],
+        [scenario.payment(alice, 1), scenario.own_output(relayer, 0)],
     )
-    withdraw = scenario.spend(
-        OF_EIGHT,
-        bob,
-        [scenario.spent(paid, bob.nullifying_key_for_address(0), 128)],
-        [scenario.own_output(bob, 25), scenario.own_output(bob, 0)],
-        receiver=BOBS_ETHEREUM_ADDRESS,
-        public_amount=15,
-        fee=2,
-    )
+    withdraw = scenario.bobs_withdrawal(OF_EIGHT, bob, paid[0], 128)
     return {
         **scenario.contracts(),
         "deposits": [scenario.deposit(alice, note) for note in deposits],
@@ -70,7 +53,7 @@ def fixture() -> dict[str, Any]:
 
 
 def main() -> None:
-    (FIXTURES / "arities.json").write_text(json.dumps(fixture(), indent=2) + "\n")
+    write("arities.json", fixture())
 
 
 if __name__ == "__main__":

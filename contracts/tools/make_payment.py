@@ -7,14 +7,10 @@ the tree between. The keys are development keys (a local ceremony and setup), th
 another fixture; the Foundry tests ask only that they verify. Needs the proving engine, and about a minute.
 """
 
-import json
 from typing import Any
 
-from contracts.tools.make_fixtures import FIXTURES
-from contracts.tools.scenario import INSERT, TOKEN, Scenario
-from protocol.note import Note, random_blinding
+from contracts.tools.scenario import INSERT, Scenario, write
 
-BOBS_ETHEREUM_ADDRESS = 0xB0B
 SPEND = "spend_2x2"
 
 
@@ -23,27 +19,18 @@ def fixture() -> dict[str, Any]:
     alice, bob, _ = scenario.accounts
     deposit = scenario.own_note(alice, 100)
     first_insert = scenario.insert([deposit.commitment])
-    for_bob = bob.address(0)
-    paid = Note(TOKEN, 40, for_bob.owner, random_blinding())
+    paid = scenario.payment(bob, 40)
     change = scenario.own_output(alice, 59)
     transact = scenario.spend(
         SPEND,
         alice,
         [scenario.spent_own(alice, deposit, 0)],
-        [change, (paid, for_bob)],
+        [change, paid],
         public_amount=1,
         fee=1,
     )
-    second_insert = scenario.insert([change[0].commitment, paid.commitment])
-    withdraw = scenario.spend(
-        SPEND,
-        bob,
-        [scenario.spent(paid, bob.nullifying_key_for_address(0), 65)],
-        [scenario.own_output(bob, 25), scenario.own_output(bob, 0)],
-        receiver=BOBS_ETHEREUM_ADDRESS,
-        public_amount=15,
-        fee=2,
-    )
+    second_insert = scenario.insert([change[0].commitment, paid[0].commitment])
+    withdraw = scenario.bobs_withdrawal(SPEND, bob, paid[0], 65)
     return {
         **scenario.contracts(),
         "deposit": scenario.deposit(alice, deposit),
@@ -55,7 +42,7 @@ def fixture() -> dict[str, Any]:
 
 
 def main() -> None:
-    (FIXTURES / "payment.json").write_text(json.dumps(fixture(), indent=2) + "\n")
+    write("payment.json", fixture())
 
 
 if __name__ == "__main__":

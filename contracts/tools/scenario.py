@@ -4,12 +4,14 @@ The proofs bind a chain and the addresses of the pool and the token, so a test t
 are expected: by DEPLOYER, the verifier with nonce 0, the pool with 1 and the token with 2.
 """
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
 from Crypto.Hash import keccak
 from eth_account import Account as EvmAccount
 
+from contracts.tools.make_fixtures import FIXTURES
 from protocol.address import Address
 from protocol.field import R
 from protocol.keys import Account
@@ -26,6 +28,7 @@ DEADLINE = 4_000_000_000
 DEPLOYER_KEY = (0xDE91).to_bytes(32, "big")
 DEPLOYER = int(EvmAccount.from_key(DEPLOYER_KEY).address, 16)
 RELAYER = 0x4E1A
+BOBS_ETHEREUM_ADDRESS = 0xB0B
 MNEMONIC = "test test test test test test test test test test test junk"
 INSERT = "insert_64"
 
@@ -63,11 +66,19 @@ class Scenario:
         note = self.own_note(account, amount)
         return note, account.address_for_note(note.blinding)
 
+    def payment(self, account: Account, amount: int) -> Output:
+        """A note for the first address of an account, as somebody else makes it."""
+        recipient = account.address(0)
+        return Note(TOKEN, amount, recipient.owner, random_blinding()), recipient
+
     def spent(self, note: Note, nullifying_key: int, leaf_index: int) -> SpentNote:
         return SpentNote(note, nullifying_key, leaf_index, self.tree.path(leaf_index))
 
     def spent_own(self, account: Account, note: Note, leaf_index: int) -> SpentNote:
         return self.spent(note, account.nullifying_key_for_note(note.blinding), leaf_index)
+
+    def spent_payment(self, account: Account, note: Note, leaf_index: int) -> SpentNote:
+        return self.spent(note, account.nullifying_key_for_address(0), leaf_index)
 
     def deposit(self, account: Account, note: Note) -> dict[str, Any]:
         return {
@@ -120,12 +131,28 @@ class Scenario:
             "memos": [hexadecimal(memo) for memo in memos],
         }
 
+    def bobs_withdrawal(self, circuit: str, bob: Account, paid: Note, leaf_index: int) -> dict[str, Any]:
+        """Bob withdraws 15 of the 40 that he was paid, 2 of them for the relayer, and keeps 25."""
+        return self.spend(
+            circuit,
+            bob,
+            [self.spent_payment(bob, paid, leaf_index)],
+            [self.own_output(bob, 25), self.own_output(bob, 0)],
+            receiver=BOBS_ETHEREUM_ADDRESS,
+            public_amount=15,
+            fee=2,
+        )
+
     def prove(self, circuit: str, public_inputs: list[int], inputs: Any) -> str:
         engine = self.engines[circuit]
         witness = engine.solve(inputs)
         if engine.public_inputs(witness) != public_inputs:
             raise AssertionError("the witness is about other public inputs than the statement")
         return hexadecimal(engine.prove(witness).to_bytes())
+
+
+def write(name: str, fixture: dict[str, Any]) -> None:
+    (FIXTURES / name).write_text(json.dumps(fixture, indent=2) + "\n")
 
 
 def word(value: int) -> str:
