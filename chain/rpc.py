@@ -49,6 +49,9 @@ def connect(
         raise RpcError("which node? The chain's endpoint is an http or https URL: set GELAP_RPC_URL")
     endpoints = [Endpoint(url, timeout, proxy=proxy, ca_file=ca_file) for url in named]
     w3 = Web3(FailoverProvider(endpoints, timeout))
+    # It asks for the chain's id before every call, to compare it with what a call names, and ours name none. It also
+    # takes blocks of a chain with another consensus for false ones.
+    w3.middleware_onion.remove("validation")
     with rpc_errors():
         w3.eth.chain_id  # noqa: B018 - one cheap request: a wrong URL is reported here, not in the middle of a payment
     return w3
