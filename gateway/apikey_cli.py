@@ -10,16 +10,13 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from gelap.options import RedisUrl
 from worker.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from gateway.apikeys import KeyRecord, KeyRegister
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Who may use the cluster: API keys.")
-
-RedisUrl = Annotated[
-    str | None, typer.Option(envvar="GELAP_REDIS_URL", help="Redis of the cluster.", show_default=False)
-]
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from gelap import options
 from gelap.logs import LogLevel, configure_logs
 from gelap.proto_clash import ProtoClashError, require_own_proto
 from gelap.settings import Settings
@@ -14,7 +15,7 @@ from worker.errors import ConfigurationError
 
 
 def gateway(
-    redis_url: Annotated[str | None, typer.Option(envvar="GELAP_REDIS_URL", help="Redis of the cluster.")] = None,
+    redis_url: options.RedisUrl = None,
     address: Annotated[
         str | None,
         typer.Option(envvar="GELAP_GATEWAY_ADDRESS", help="Where to serve gRPC, host:port (default 127.0.0.1:50051)."),
@@ -24,11 +25,7 @@ def gateway(
         typer.Option(envvar="GELAP_HTTP_ADDRESS", help="Where to serve REST (default 127.0.0.1:8080); '' for nowhere."),
     ] = None,
     metrics_address: Annotated[
-        str | None,
-        typer.Option(
-            envvar="GELAP_GATEWAY_METRICS_ADDRESS",
-            help="Where to serve /metrics and probes in plain HTTP, for operators only (default: nowhere).",
-        ),
+        str | None, options.metrics_address("GELAP_GATEWAY_METRICS_ADDRESS", "/metrics and probes")
     ] = None,
     key_dir: Annotated[
         Path | None,
@@ -73,9 +70,7 @@ def gateway(
     drain: Annotated[
         float, typer.Option(envvar="GELAP_DRAIN_SECONDS", min=0, help="Seconds that calls in hand get on a stop.")
     ] = 30.0,
-    log_level: Annotated[
-        LogLevel, typer.Option(envvar="GELAP_LOG_LEVEL", help="The least severe lines to log.")
-    ] = LogLevel.INFO,
+    log_level: options.Level = LogLevel.INFO,
 ) -> None:
     """Take proving requests over gRPC and REST until SIGTERM or Ctrl-C; then let the calls in hand end and exit 0."""
     settings = Settings()

@@ -6,11 +6,12 @@ from typing import Annotated
 
 import typer
 
+from gelap import options
 from gelap.logs import LogLevel, configure_logs
 
 
 def relayer(
-    pool: Annotated[str, typer.Option(envvar="GELAP_POOL", help="The pool's address.")],
+    pool: options.Pool,
     prices: Annotated[
         Path,
         typer.Option(
@@ -18,19 +19,11 @@ def relayer(
             help="A JSON file: token addresses, and what one ether costs in each one's smallest unit, as text.",
         ),
     ],
-    key_file: Annotated[
-        str,
-        typer.Option(
-            envvar="GELAP_EVM_KEY_FILE", help="The key of the account that pays for gas: a file, or - for stdin."
-        ),
-    ],
+    key_file: options.KeyFile,
     journal: Annotated[
         Path, typer.Option(envvar="GELAP_RELAYER_JOURNAL", help="The file of what was sent; it outlives a restart.")
     ] = Path("relayer.db"),
-    passphrase_file: Annotated[
-        Path | None,
-        typer.Option(envvar="GELAP_EVM_PASSPHRASE_FILE", help="The passphrase, if the key is a JSON keystore."),
-    ] = None,
+    passphrase_file: options.PassphraseFile = None,
     viewing_key_file: Annotated[
         Path | None,
         typer.Option(
@@ -38,41 +31,21 @@ def relayer(
             help="Take fees as notes to the first address of the account whose exported viewing key is in this file.",
         ),
     ] = None,
-    rpc_url: Annotated[
-        list[str] | None,
-        typer.Option(
-            envvar="GELAP_RPC_URL",
-            help="JSON-RPC endpoint; repeat, or separate by blanks, for others to turn to when one fails.",
-        ),
-    ] = None,
+    rpc_url: options.RpcUrls = None,
     address: Annotated[
         str, typer.Option(envvar="GELAP_RELAYER_ADDRESS", help="Where to serve, host:port, behind a TLS proxy.")
     ] = "127.0.0.1:8091",
-    metrics_address: Annotated[
-        str | None,
-        typer.Option(
-            envvar="GELAP_RELAYER_METRICS_ADDRESS", help="Where to serve /metrics, for operators (default: nowhere)."
-        ),
-    ] = None,
-    rate: Annotated[
-        float,
-        typer.Option(envvar="GELAP_RELAYER_RATE", min=0, help="Requests a second of one address; 0: any number."),
-    ] = 20.0,
-    burst: Annotated[int, typer.Option(envvar="GELAP_RELAYER_BURST", min=1, help="Its requests at once.")] = 100,
-    trusted_proxies: Annotated[
-        str,
-        typer.Option(
-            envvar="GELAP_RELAYER_TRUSTED_PROXIES",
-            help="Addresses or networks of proxies whose X-Forwarded-For says which address asks (default: none).",
-        ),
-    ] = "",
+    metrics_address: Annotated[str | None, options.metrics_address("GELAP_RELAYER_METRICS_ADDRESS")] = None,
+    rate: Annotated[float, options.rate("GELAP_RELAYER_RATE")] = 20.0,
+    burst: Annotated[int, options.burst("GELAP_RELAYER_BURST")] = 100,
+    trusted_proxies: Annotated[str | None, options.trusted_proxies("GELAP_RELAYER_TRUSTED_PROXIES")] = None,
     margin: Annotated[int, typer.Option(min=0, help="Per cent that a quote is above the cost of its gas.")] = 30,
     extra_wei: Annotated[
         int, typer.Option(min=0, help="Fixed cost of a payment in wei, such as what a rollup charges for its data.")
     ] = 0,
     quote_life: Annotated[int, typer.Option(min=10, help="Seconds that a quote holds, at least.")] = 120,
-    stuck_after: Annotated[float, typer.Option(min=1, help="Seconds until a transaction is replaced.")] = 45.0,
-    dearest_gwei: Annotated[int, typer.Option(min=1, help="The most to pay for a unit of gas.")] = 500,
+    stuck_after: options.StuckAfter = 45.0,
+    dearest_gwei: options.DearestGwei = 500,
     confirmations: Annotated[
         int, typer.Option(min=1, help="Blocks that must hold a payment, its own included, until it is settled.")
     ] = 1,
@@ -87,9 +60,7 @@ def relayer(
     drain: Annotated[
         float, typer.Option(min=0, help="Seconds that payments under way are followed for when told to stop.")
     ] = 10.0,
-    log_level: Annotated[
-        LogLevel, typer.Option(envvar="GELAP_LOG_LEVEL", help="The least severe lines to log.")
-    ] = LogLevel.INFO,
+    log_level: options.Level = LogLevel.INFO,
 ) -> None:
     """Settle other people's payments for a fee in the token they pay with, until SIGTERM or Ctrl-C.
 
@@ -131,7 +102,9 @@ def relayer(
         )
         service = Relayer(seen, account, rates, kept, policy, note_fees=fees)
         service.require_usable()
-        asyncio.run(serve(service, Serving(address, metrics_address or None, rate, burst, drain, trusted_proxies)))
+        asyncio.run(
+            serve(service, Serving(address, metrics_address or None, rate, burst, drain, trusted_proxies or ""))
+        )
     except (ChainError, WalletError, ValueError) as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(2) from None

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from gelap import options
 from gelap.logs import LogLevel, configure_logs
 from gelap.settings import Settings
 
@@ -16,24 +17,10 @@ if TYPE_CHECKING:
 
 
 def sequencer(
-    pool: Annotated[str, typer.Option(envvar="GELAP_POOL", help="The pool's address.")],
-    key_file: Annotated[
-        str,
-        typer.Option(
-            envvar="GELAP_EVM_KEY_FILE", help="The key of the account that pays for gas: a file, or - for stdin."
-        ),
-    ],
-    passphrase_file: Annotated[
-        Path | None,
-        typer.Option(envvar="GELAP_EVM_PASSPHRASE_FILE", help="The passphrase, if the key is a JSON keystore."),
-    ] = None,
-    rpc_url: Annotated[
-        list[str] | None,
-        typer.Option(
-            envvar="GELAP_RPC_URL",
-            help="JSON-RPC endpoint; repeat, or separate by blanks, for others to turn to when one fails.",
-        ),
-    ] = None,
+    pool: options.Pool,
+    key_file: options.KeyFile,
+    passphrase_file: options.PassphraseFile = None,
+    rpc_url: options.RpcUrls = None,
     deployed_at: Annotated[
         int,
         typer.Option(envvar="GELAP_DEPLOYED_AT", min=0, help="The block in which the pool was deployed, or before."),
@@ -63,17 +50,10 @@ def sequencer(
     jitter: Annotated[
         float, typer.Option(min=0, help="Wait up to so many random seconds before a batch: others may be at it.")
     ] = 2.0,
-    stuck_after: Annotated[float, typer.Option(min=1, help="Seconds until a transaction is replaced.")] = 60.0,
-    dearest_gwei: Annotated[int, typer.Option(min=1, help="The most to pay for a unit of gas.")] = 500,
-    metrics_address: Annotated[
-        str | None,
-        typer.Option(
-            envvar="GELAP_SEQUENCER_METRICS_ADDRESS", help="Where to serve /metrics, for operators (default: nowhere)."
-        ),
-    ] = None,
-    log_level: Annotated[
-        LogLevel, typer.Option(envvar="GELAP_LOG_LEVEL", help="The least severe lines to log.")
-    ] = LogLevel.INFO,
+    stuck_after: options.StuckAfter = 60.0,
+    dearest_gwei: options.DearestGwei = 500,
+    metrics_address: Annotated[str | None, options.metrics_address("GELAP_SEQUENCER_METRICS_ADDRESS")] = None,
+    log_level: options.Level = LogLevel.INFO,
 ) -> None:
     """Move queued commitments into a pool's tree, batch by batch, until SIGTERM or Ctrl-C.
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from gelap import options
 from gelap.logs import LogLevel, configure_logs
 from gelap.settings import Settings
 from indexer.data_cli import DatabaseUrl, archive, restore, verify
@@ -30,14 +31,8 @@ def run(
         Path | None,
         typer.Option(envvar="GELAP_INDEXER_CONFIG", help="A TOML file with one chain or several, and these options."),
     ] = None,
-    rpc_url: Annotated[
-        list[str] | None,
-        typer.Option(
-            envvar="GELAP_RPC_URL",
-            help="JSON-RPC endpoint; repeat, or separate by blanks, for others to turn to when one fails.",
-        ),
-    ] = None,
-    pool: Annotated[str | None, typer.Option(envvar="GELAP_POOL", help="The pool's address.")] = None,
+    rpc_url: options.RpcUrls = None,
+    pool: options.OptionalPool = None,
     chain_id: ChainId = None,
     from_block: Annotated[
         int, typer.Option(envvar="GELAP_POOL_BLOCK", min=0, help="A block at or before the pool's deployment.")
@@ -60,31 +55,13 @@ def run(
         str | None,
         typer.Option(envvar="GELAP_INDEXER_ADDRESS", help="Where to serve the API (default 127.0.0.1:8090)."),
     ] = None,
-    metrics_address: Annotated[
-        str | None,
-        typer.Option(
-            envvar="GELAP_INDEXER_METRICS_ADDRESS", help="Where to serve /metrics, for operators (default: nowhere)."
-        ),
-    ] = None,
-    rate: Annotated[
-        float | None,
-        typer.Option(envvar="GELAP_INDEXER_RATE", min=0, help="Requests a second of one address (default 50); 0: any."),
-    ] = None,
-    burst: Annotated[
-        int | None, typer.Option(envvar="GELAP_INDEXER_BURST", min=1, help="Its requests at once (default 200).")
-    ] = None,
-    trusted_proxies: Annotated[
-        str | None,
-        typer.Option(
-            envvar="GELAP_INDEXER_TRUSTED_PROXIES",
-            help="Addresses or networks of proxies whose X-Forwarded-For says which address asks (default: none).",
-        ),
-    ] = None,
+    metrics_address: Annotated[str | None, options.metrics_address("GELAP_INDEXER_METRICS_ADDRESS")] = None,
+    rate: Annotated[float | None, options.rate("GELAP_INDEXER_RATE", default="50")] = None,
+    burst: Annotated[int | None, options.burst("GELAP_INDEXER_BURST", default="200")] = None,
+    trusted_proxies: Annotated[str | None, options.trusted_proxies("GELAP_INDEXER_TRUSTED_PROXIES")] = None,
     follow: Annotated[bool, typer.Option("--follow/--no-follow", help="Follow the chains, or only serve.")] = True,
     api: Annotated[bool, typer.Option("--api/--no-api", help="Serve the API, or only follow the chains.")] = True,
-    log_level: Annotated[
-        LogLevel, typer.Option(envvar="GELAP_LOG_LEVEL", help="The least severe lines to log.")
-    ] = LogLevel.INFO,
+    log_level: options.Level = LogLevel.INFO,
 ) -> None:
     """Follow pools and serve their events until SIGTERM or Ctrl-C; then finish the page in hand and exit 0.
 

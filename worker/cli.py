@@ -7,6 +7,7 @@ from typing import Annotated
 import structlog
 import typer
 
+from gelap import options
 from gelap.logs import LogLevel, configure_logs
 from gelap.settings import Settings
 from worker.errors import ConfigurationError
@@ -15,9 +16,7 @@ from worker.manifest import CircuitEntry
 
 
 def worker(
-    redis_url: Annotated[
-        str | None, typer.Option(envvar="GELAP_REDIS_URL", help="Redis of the cluster.", show_envvar=True)
-    ] = None,
+    redis_url: options.RedisUrl = None,
     key_dir: Annotated[
         Path | None, typer.Option(envvar="GELAP_KEY_DIR", help="Proving keys and manifest.json.")
     ] = None,
@@ -69,17 +68,8 @@ def worker(
             help="Seconds that a proof gets to end when the worker is stopped.",
         ),
     ] = 60.0,
-    metrics_address: Annotated[
-        str | None,
-        typer.Option(
-            envvar="GELAP_WORKER_METRICS_ADDRESS",
-            help="Where Prometheus finds the worker's metrics, host:port, such as 127.0.0.1:9465.",
-            show_default="nowhere",
-        ),
-    ] = None,
-    log_level: Annotated[
-        LogLevel, typer.Option(envvar="GELAP_LOG_LEVEL", help="The least severe lines to log.")
-    ] = LogLevel.INFO,
+    metrics_address: Annotated[str | None, options.metrics_address("GELAP_WORKER_METRICS_ADDRESS")] = None,
+    log_level: options.Level = LogLevel.INFO,
 ) -> None:
     """Prove jobs from the cluster's queue until SIGTERM or Ctrl-C; then end the jobs in hand and exit 0."""
     settings = Settings()

@@ -12,13 +12,13 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from gelap.options import RedisUrl
 from worker.connection import connect_or_explain
 from worker.errors import ConfigurationError
 from worker.jobs import Job, JobStore
 from worker.overview import Overview
 from worker.registry import LiveWorker, Registry
 
-RedisUrl = Annotated[str | None, typer.Option(envvar="GELAP_REDIS_URL", help="Redis of the cluster.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 jobs = typer.Typer(no_args_is_help=True, add_completion=False, help="List, show and cancel the cluster's jobs.")
