@@ -85,6 +85,7 @@ SETTINGS = {
             "api": {
                 "replicas": 3,
                 "rate": 2.5,
+                "trustedProxies": "10.0.0.0/8",
                 "env": [{"name": "GELAP_CHAIN_ID", "value": "8453"}],
                 "tolerations": [{"key": "front", "operator": "Exists"}],
             },
@@ -94,6 +95,7 @@ SETTINGS = {
             "account": {"existingSecret": "relayer-account", "keyFile": "key.json", "passphraseFile": "passphrase"},
             "viewingKey": {"existingSecret": "relayer-viewing-key"},
             "journal": {"storageClass": "fast"},
+            "trustedProxies": "10.0.0.0/8",
             "options": {"rate": 12.5, "margin": 40, "extra-wei": 20_000_000_000_000, "final-after": 500},
             "env": [{"name": "GELAP_LOG_LEVEL", "value": "debug"}],
             "nodeSelector": {"pool": "front"},

@@ -2,9 +2,11 @@
 
 import copy
 import json
+import re
 import subprocess
 
 import pytest
+import yaml
 
 from chain.relayer.prices import Prices
 from indexer.config import read_config
@@ -12,6 +14,7 @@ from tests.unit.deploy.charts import (
     INDEXER,
     POOL,
     RELAYER,
+    ROOT,
     SEQUENCER,
     SETTINGS,
     TOKEN,
@@ -304,3 +307,13 @@ def test_the_notes_say_how_to_reach_each(renderer):
         assert f"test-gelap-{name}:" in notes
     _, notes = rendered(renderer, SETTINGS["another prover"])
     assert notes.strip() == ""
+
+
+def test_the_values_of_the_document_make_what_it_says(renderer):
+    text = (ROOT / "docs" / "operations.md").read_text()
+    (values,) = re.findall(r"^```yaml\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    objects, _ = rendered(renderer, yaml.safe_load(values))
+    assert {component_of(pod) for pod in pods(objects)} == {"indexer", "indexer-api", "relayer", "sequencer"}
+    secrets = set(re.findall(r"create secret generic (\S+)", text.partition("## Deploying the indexer")[2]))
+    named_in_values = set(re.findall(r"existingSecret: ([a-z-]+)", values))
+    assert named_in_values == secrets
