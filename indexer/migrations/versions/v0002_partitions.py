@@ -1,7 +1,8 @@
 """The journal, commitments and nullifiers in partitions by chain and block; on PostgreSQL only.
 
-The rows move to the new tables inside the migration's transaction: a database of n GB needs as much room again, and
-whoever reads it waits until it is done.
+Where the database holds one chain, its tables become the first partitions as they are: PostgreSQL reads them once and
+builds the new keys' indexes. The rows of several chains move to new tables, which needs their room once more. Either
+way it is one transaction, for which readers wait.
 """
 
 from typing import Any
@@ -98,16 +99,36 @@ def upgrade() -> None:
         sa.UniqueConstraint("chain_id", "nullifier", "block_number"),
         postgresql_partition_by="RANGE (chain_id, block_number)",
     )
-    pools = connection.execute(sa.text("SELECT chain_id, first_block, coalesce(tip_number, first_block) FROM pools"))
-    for chain_id, first_block, tip in pools.all():
+    pools = connection.execute(
+        sa.text("SELECT chain_id, first_block, coalesce(tip_number, first_block) FROM pools")
+    ).all()
+    for chain_id, first_block, tip in pools:
         width = WIDTHS.get(chain_id, OTHER_WIDTH)
-        for first in range(first_block // width * width, tip + width + 1, width):
+        first = first_block // width * width
+        if len(pools) == 1:
+            end = (tip // width + 1) * width
+            _attach(chain_id, first, end)
+            first = end
+        for start in range(first, tip + width + 1, width):
             for table in BLOCKS:
                 op.execute(
-                    f'CREATE TABLE "{table}_{chain_id}_{first}" PARTITION OF {table} '
-                    f"FOR VALUES FROM ({chain_id}, {first}) TO ({chain_id}, {first + width})"
+                    f'CREATE TABLE "{table}_{chain_id}_{start}" PARTITION OF {table} '
+                    f"FOR VALUES FROM ({chain_id}, {start}) TO ({chain_id}, {start + width})"
                 )
-    _bring_back()
+    if len(pools) != 1:
+        _bring_back()
+
+
+def _attach(chain_id: int, first: int, end: int) -> None:
+    """Make the tables that were set aside the partitions of all blocks so far; the keys come from their parents."""
+    for table in BLOCKS:
+        name = f"{table}_{chain_id}_{first}"
+        op.rename_table(f"{table}_before", name)
+        op.drop_constraint(f"{table}_chain_id_fkey", name)
+        op.execute(
+            f'ALTER TABLE {table} ATTACH PARTITION "{name}" '
+            f"FOR VALUES FROM ({chain_id}, {first}) TO ({chain_id}, {end})"
+        )
 
 
 def downgrade() -> None:
