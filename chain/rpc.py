@@ -20,7 +20,7 @@ from web3.exceptions import ContractLogicError, Web3Exception
 from web3.providers.base import JSONBaseProvider
 from web3.types import RPCEndpoint, RPCResponse
 
-from chain.endpoints import Endpoint, Endpoints
+from chain.endpoints import LONGEST_PAUSE, Endpoint, Endpoints
 from chain.errors import RpcError, UnavailableError
 
 # Rounds over all endpoints before a request is given up, and the pause after the first.
@@ -132,16 +132,20 @@ class FailoverProvider(JSONBaseProvider):
     def each(self, work: Callable[[], T]) -> list[tuple[Endpoint, T]]:
         """As `on_each_endpoint` says; those that rest are left out."""
         found: list[tuple[Endpoint, T]] = []
+        pinned: Endpoint | None = getattr(self._pinned, "endpoint", None)
         for endpoint in self.endpoints.awake():
             self._pinned.endpoint = endpoint
             try:
                 found.append((endpoint, work()))
             except UnavailableError as error:
                 self.endpoints.failed(endpoint, error)
+                if error.timed_out:
+                    # Not to be waited for at the next question too.
+                    self.endpoints.rest(endpoint, LONGEST_PAUSE)
             except RpcError:
                 continue  # it answers, and does not know
             finally:
-                self._pinned.endpoint = None
+                self._pinned.endpoint = pinned
         return found
 
     def _patiently(self, work: Callable[[Endpoint], T]) -> T:

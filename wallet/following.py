@@ -186,7 +186,7 @@ class PoolFollower:
         return [] if self._own_node and endpoint_count(self._pool.w3) < 2 else spot_checks.samples(portion)
 
     def _spot_check(self, samples: list[Sample]) -> None:
-        name = "the node" if self._own_node else f"the indexer {getattr(self._source, 'name', '')}".strip()
+        name = None if self._own_node else f"the indexer {getattr(self._source, 'name', '')}".strip()
         for sample in samples:
             spot_checks.compare(self._pool, sample, name)
 

@@ -56,18 +56,22 @@ def samples(portion: Portion) -> list[Sample]:
     ]
 
 
-def compare(pool: Pool, sample: Sample, source: str) -> None:
-    """Raises FalseEventsError when a node that is on the sample's chain has other events than `source` gave.
+def compare(pool: Pool, sample: Sample, source: str | None) -> None:
+    """Raises FalseEventsError when a node that is on the sample's chain has other events than the source gave.
 
-    Nodes that do not answer, are behind, or keep no events as old as that say nothing.
+    `source` names an indexer, None is one of the nodes. Nodes that do not answer, are behind, or keep no events as old
+    as that say nothing.
     """
-    for node, theirs in _asked(pool, sample):
-        if theirs is not None and theirs != sample.events:
-            raise FalseEventsError(
-                f"{source} and {node} disagree about the pool's events in the blocks {sample.first} to {sample.last}: "
-                "one of them leaves some out, adds or changes some. Nothing that came now is kept: use another "
-                "indexer or node, or a node alone that you trust"
-            )
+    answers = [(node, theirs) for node, theirs in _asked(pool, sample) if theirs is not None]
+    agreeing = [node for node, theirs in answers if theirs == sample.events]
+    others = [node for node, theirs in answers if theirs != sample.events]
+    if others:
+        said_by = source or (agreeing[0] if agreeing else "what was read")
+        raise FalseEventsError(
+            f"{said_by} and {others[0]} disagree about the pool's events in the blocks {sample.first} to "
+            f"{sample.last}: one of them leaves some out, adds or changes some. Nothing that came now is kept: use "
+            "another indexer or node, or a node alone that you trust"
+        )
 
 
 def _asked(pool: Pool, sample: Sample) -> Sequence[tuple[str, list[PoolEvent] | None]]:

@@ -15,7 +15,7 @@ from chain.endpoints import Endpoint
 from chain.errors import NotMinedError, RpcError, UnavailableError
 from chain.events import read_pages
 from chain.reverts import RevertDecoder
-from chain.rpc import FailoverProvider, connect, on_one_endpoint, rpc_errors
+from chain.rpc import FailoverProvider, connect, on_each_endpoint, on_one_endpoint, rpc_errors
 from chain.sender import Sender
 from tests.unit.chain.scripted_node import Drip, HangUp, Node, Refusal, Status, serving
 
@@ -278,3 +278,23 @@ def test_a_node_cannot_have_this_program_fetch_a_url() -> None:
         with serving(luring) as (node,), pytest.raises(ContractLogicError):
             client(node).eth.call({"to": POOL, "data": HexBytes("0x")})
     assert fetched.asked == []
+
+
+def test_each_endpoint_is_asked_and_one_that_hangs_only_once() -> None:
+    good, dripping = Node(eth_blockNumber=lambda: "0x5"), Node(eth_blockNumber=fails(Drip()))
+    refusing = Node(eth_blockNumber=fails(Refusal("no")))
+    with serving(good, dripping, refusing) as urls:
+        endpoints = [Endpoint(url, timeout) for url, timeout in zip(urls, (30.0, 0.05, 30.0), strict=True)]
+        provider = FailoverProvider(endpoints, 30.0)
+        provider.endpoints._clock = lambda: 0.0  # a machine that stands still for long ends no rest
+        w3 = Web3(provider)
+
+        def number() -> int:
+            with rpc_errors():
+                return int(w3.eth.block_number)
+
+        for _ in range(3):
+            assert on_each_endpoint(w3, number) == [(endpoints[0], 5)]
+        assert on_one_endpoint(w3, lambda: (on_each_endpoint(w3, number), number())) == ([(endpoints[0], 5)], 5)
+    assert dripping.methods() == ["eth_blockNumber"]
+    assert on_each_endpoint(Web3(), lambda: 1) == []
