@@ -17,7 +17,9 @@ _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 def end_with_parent() -> None:
     """For `preexec_fn`: have the kernel send SIGTERM to this process when its parent dies, by `kill -9` too.
 
-    On Linux only (prctl(2)); elsewhere only a parent that ends in order takes its children along.
+    On Linux only (prctl(2)); elsewhere only a parent that ends in order takes its children along. A parent with gRPC
+    channels open sets GRPC_ENABLE_FORK_SUPPORT=0 before it opens the first: gRPC would start its threads in the child,
+    and abort it when their files are closed before the program takes over.
     """
     if _LIBC is not None:
         _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
