@@ -1,15 +1,13 @@
 """What Prometheus reads from a sequencer: every metric it has, in one place."""
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-from prometheus_client.platform_collector import PlatformCollector
-from prometheus_client.process_collector import ProcessCollector
+from prometheus_client import Counter, Gauge, Histogram
+
+from gelap.metrics_registry import process_registry
 
 # From a GPU to one core, in seconds.
 _BUCKETS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
 
-REGISTRY = CollectorRegistry()
-ProcessCollector(registry=REGISTRY)
-PlatformCollector(registry=REGISTRY)
+REGISTRY = process_registry()
 
 PENDING = Gauge("gelap_sequencer_pending_commitments", "Commitments that wait for the tree", registry=REGISTRY)
 OLDEST_PENDING = Gauge(

@@ -3,19 +3,17 @@
 No label holds anything of a caller. `chain` is the chain's name: a preset's, or that of the configuration.
 """
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST as CONTENT_TYPE
-from prometheus_client.platform_collector import PlatformCollector
-from prometheus_client.process_collector import ProcessCollector
+
+from gelap.metrics_registry import process_registry
 
 __all__ = ["CONTENT_TYPE", "REGISTRY", "exposition"]
 
 _CHAIN = ("chain",)
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
-REGISTRY = CollectorRegistry()
-ProcessCollector(registry=REGISTRY)
-PlatformCollector(registry=REGISTRY)
+REGISTRY = process_registry()
 
 HEAD = Gauge(
     "gelap_indexer_head_block", "Newest block that the endpoint in use knows", labelnames=_CHAIN, registry=REGISTRY

@@ -6,10 +6,9 @@ No label holds anything of a caller: neither tenants nor job ids, of which there
 from collections.abc import Callable, Iterable, Mapping
 
 import structlog
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
-from prometheus_client.platform_collector import PlatformCollector
-from prometheus_client.process_collector import ProcessCollector
+from prometheus_client import Counter, Gauge, Histogram, start_http_server
 
+from gelap.metrics_registry import process_registry
 from worker.errors import ConfigurationError
 
 log = structlog.get_logger("gelap.worker")
@@ -22,9 +21,7 @@ class Metrics:
     """All metrics of one worker."""
 
     def __init__(self) -> None:
-        self.registry = CollectorRegistry()
-        ProcessCollector(registry=self.registry)
-        PlatformCollector(registry=self.registry)
+        self.registry = process_registry()
         self._phases = Histogram(
             "gelap_worker_phase_seconds",
             "How long jobs were in each phase: queue, witness, wait (for the device), prove, verify",

@@ -1,6 +1,5 @@
 """The relayer's HTTP interface. It logs no request: neither addresses nor what was asked."""
 
-import asyncio
 import json
 import time
 from collections.abc import Awaitable, Callable
@@ -25,6 +24,7 @@ from chain.relayer.service import Relayer
 from chain.relayer.wire import ProblemModel, QuoteModel, SubmissionModel, SubmitModel, TermsModel, parse
 from gelap.logs import where
 from gelap.rate_limit import RateLimit, retry_after
+from gelap.request_body import BodyError, read_body
 
 MAX_BODY_BYTES = 64 << 10
 _BODY_SECONDS = 20.0
@@ -145,16 +145,12 @@ def _no_such_path(_: Request, error: Exception) -> Response:
 
 
 async def _body(request: Request) -> bytes:
-    read = bytearray()
     try:
-        async with asyncio.timeout(_BODY_SECONDS):
-            async for part in request.stream():
-                read += part
-                if len(read) > MAX_BODY_BYTES:
-                    raise RelayerError(f"a request has at most {MAX_BODY_BYTES} bytes", "too-large")
-    except TimeoutError:
+        return await read_body(request, MAX_BODY_BYTES, _BODY_SECONDS)
+    except BodyError as error:
+        if error.too_long:
+            raise RelayerError(f"a request has at most {MAX_BODY_BYTES} bytes", "too-large") from None
         raise RelayerError(f"the request did not arrive within {_BODY_SECONDS:.0f} s", "malformed") from None
-    return bytes(read)
 
 
 def _model(item: Submission) -> BaseModel:

@@ -1,6 +1,5 @@
 """The REST interface: from HTTP to the calls of `calls.py`, and from what they raise to Problem Details."""
 
-import asyncio
 import json
 import math
 import time
@@ -23,6 +22,7 @@ from gateway.rest.openapi import describe, page
 from gateway.rest.operations import OPERATIONS, Operation
 from gateway.status import STATUS, problem_of
 from gateway.tenants import api_key_of
+from gelap.request_body import BodyError, read_body
 from gelap.tracing import Traces
 from worker.errors import InvalidRequestError, RequestTooLargeError
 
@@ -92,17 +92,14 @@ async def _answer(calls: Calls, operation: Operation, request: Request) -> Respo
 
 async def _body(request: Request, model: type[BaseModel]) -> BaseModel:
     """Read the JSON of a request. Raises RequestTooLargeError and InvalidRequestError."""
-    read = bytearray()
     try:
-        async with asyncio.timeout(_BODY_SECONDS):
-            async for part in request.stream():
-                read += part
-                if len(read) > MAX_BODY_BYTES:
-                    raise RequestTooLargeError(f"a request has {MAX_BODY_BYTES} bytes at most")
-    except TimeoutError:
+        body = await read_body(request, MAX_BODY_BYTES, _BODY_SECONDS)
+    except BodyError as error:
+        if error.too_long:
+            raise RequestTooLargeError(f"a request has {MAX_BODY_BYTES} bytes at most") from None
         raise InvalidRequestError(f"the request's body did not arrive within {_BODY_SECONDS:.0f} s") from None
     try:
-        return model.model_validate_json(bytes(read))
+        return model.model_validate_json(body)
     except ValidationError as error:
         # Without the values: they are the caller's.
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]

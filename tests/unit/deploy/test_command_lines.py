@@ -40,9 +40,11 @@ LISTENERS = {
 
 def paths_of(command, port):
     """The paths that a process answers on the port of this name."""
+    if command == "worker":
+        # prometheus_client's own server answers any path; this is the one that is meant.
+        return {"/metrics"}
     routes = {
         ("gateway", "metrics"): lambda: [*probe_routes(None), *metrics_app(REGISTRY).routes],
-        ("worker", "metrics"): lambda: metrics_app(REGISTRY).routes,
         ("indexer run", "http"): lambda: api_app(Api({}, None)).routes,
         ("indexer run", "metrics"): lambda: indexer_metrics_app().routes,
         ("relayer", "http"): lambda: relayer_app(None).routes,
