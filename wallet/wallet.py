@@ -130,8 +130,8 @@ class Wallet:
 
     def new_address(self, label: str = "") -> str:
         """A fresh address. Give every payer another one: a prover that spends a note for you then recognises no spend
-        of notes received at the others. Payers who compare addresses still see that they are of one account: give
-        those who must not addresses of different accounts. `label` stays in this file.
+        of notes received at the others, and payers who compare theirs cannot tell that they are of one account.
+        `label` stays in this file.
         """
         with self._store.transaction():
             index = self._store.issue_address(label)

@@ -6,6 +6,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
+from chain.pool import NOBODY, Spend
+from chain.relayer.note_fees import NoteFees
 from protocol.address import Address, base_point
 from protocol.derivation import derive
 from protocol.errors import MemoError
@@ -63,6 +65,19 @@ def test_a_payer_of_two_addresses_cannot_try_whether_one_account_answers_for_bot
         scan.take(events.transaction(events.queued(note.commitment, memo)))
     received = [(entry.amount, entry.counterparty) for entry in scan.store.history()]
     assert received == [(1, "0"), (5, "1")], "only what was encrypted to the address that it pays"
+
+
+def test_a_relayer_is_not_paid_by_a_note_whose_memo_is_for_another_address(alice: Account) -> None:
+    """It would be the same trial, and its answer to the payment the reaction."""
+    paid, other = alice.address(0), alice.address(1)
+    note = payment(paid, TOKEN, 5).note
+    fees = NoteFees.of(alice)
+
+    def spend(memo: bytes) -> Spend:
+        return Spend(b"", 0, [], [note.commitment], 0, 0, NOBODY, NOBODY, 0, 0, [memo])
+
+    assert fees.paid(spend(made_by_hand(note, paid)), TOKEN) == note
+    assert fees.paid(spend(made_by_hand(note, other)), TOKEN) is None
 
 
 def made_by_hand(note: Note, address: Address) -> bytes:
