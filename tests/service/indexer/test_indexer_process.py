@@ -22,7 +22,7 @@ from indexer.reader import Reader
 from prover.kernels.cpu.poseidon import hash_pairs
 from tests.service.indexer.processes import ONE_POOL, end, ready, start_indexer, until
 
-COMMITMENTS = 6_000
+COMMITMENTS = 2_000
 
 
 class Held(Recording):
