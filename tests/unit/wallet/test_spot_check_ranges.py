@@ -10,7 +10,6 @@ from wallet import spot_checks
 from wallet.sources import Portion
 from wallet.spot_checks import BLOCKS, RANGES, drawn
 
-
 # What the wallet draws with, before a test puts others in its place.
 DICE = spot_checks._RANDOM
 
