@@ -60,7 +60,8 @@ def default_database(must_exist: bool = False) -> str:
 
 def _engine(url: str, read_only: bool) -> Engine:
     try:
-        parsed = make_url(url)
+        # A file that a URL was written to often ends its line, and so does the variable made of it.
+        parsed = make_url(url.strip())
     except ArgumentError:
         raise SettingsError("GELAP_DATABASE_URL is no database's URL, such as postgresql://user@host/name") from None
     if parsed.drivername in ("postgresql", "postgres"):
