@@ -7,6 +7,7 @@
 --   gelap:expiring                        sorted set of all queued jobs, by when they expire
 --   gelap:waiting:<tenant>                set of a tenant's queued jobs
 --   gelap:leases                          sorted set of running jobs, by when their lease ends
+--   gelap:suspects                        set of unfinished jobs that two workers or more were lost with
 --   gelap:ended                           sorted set of the last jobs that ended, by when they did
 --   gelap:flight:<tenant>:<statement>     the job that is proving this statement now
 --   gelap:proof:<tenant>:<statement>      a verified proof of it
@@ -107,6 +108,7 @@ local function finish(id, state, keep)
   redis.call('ZREM', 'gelap:expiring', id)
   redis.call('SREM', waiting_key(job[1]), id)
   redis.call('ZREM', 'gelap:leases', id)
+  redis.call('SREM', 'gelap:suspects', id)
   redis.call('ZADD', 'gelap:ended', now, id)
   redis.call('ZREMRANGEBYRANK', 'gelap:ended', 0, -LISTED - 1)
   local flight = flight_key(job[1], job[2])
@@ -117,15 +119,22 @@ local function finish(id, state, keep)
   announce_end(id, state)
 end
 
+-- Lost workers that make a job suspect of ending them. One says nothing of a job.
+local SUSPECT = 2
+
 -- A lost worker does not spend a retry, but a job that takes one worker after another with it has to end. Returns whether
 -- the job is queued again; `survivable` is how many losses it may survive.
 local function lose(id, survivable, keep)
   count('lost_attempts')
-  if redis.call('HINCRBY', job_key(id), 'losses', 1) > survivable then
+  local losses = redis.call('HINCRBY', job_key(id), 'losses', 1)
+  if losses > survivable then
     redis.call('HSET', job_key(id), 'error', 'worker-lost')
     count('poison_jobs')
     finish(id, 'FAILED', keep)
     return false
+  end
+  if losses >= SUSPECT then
+    redis.call('SADD', 'gelap:suspects', id)
   end
   enqueue_again(id)
   return true

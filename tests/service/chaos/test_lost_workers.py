@@ -56,8 +56,8 @@ def test_a_worker_frozen_past_its_lease_that_wakes_up(cluster):
 
 
 def test_a_poison_job_ends_as_failed_and_takes_nobody_elses_job_with_it(cluster):
-    # What else a worker has in hand is lost with it each time, so that it could end like the poison: here nothing is.
-    cluster.settings |= LOST_SOON | {"GELAP_WORKER_CONCURRENCY": "1"}
+    # What else a worker has in hand is lost with it, twice at most: from then on each of them is tried alone.
+    cluster.settings |= LOST_SOON | {"GELAP_WORKER_CONCURRENCY": "3"}
     cluster.gateway()
     workers = [cluster.worker() for _ in range(2)]
     with cluster.client() as client:

@@ -73,6 +73,32 @@ def test_several_jobs_are_claimed_at_once(store, client):
     assert [attempt.job.id for attempt in store.claim(KEY, "worker", 3)] == [jobs[4].id]
 
 
+def test_a_job_that_two_workers_were_lost_with_is_alone_in_its_workers_hands(store, client):
+    """Whichever of these two ends workers, the other is not lost with it until it is given up too."""
+    poison, bystander, third = (submit(store, number) for number in range(3))
+    for worker in ("first", "second"):
+        assert len(store.claim(KEY, worker, 2)) == 2
+        for job in (poison, bystander):
+            lose_worker(client, job.id)
+        store.reap()
+    (attempt,) = store.claim(KEY, "last", 3)
+    assert attempt.job.id == poison.id
+    assert store.claim(KEY, "last", 3) == [], "while it has the suspect"
+    (other,) = store.claim(KEY, "another", 3)
+    assert other.job.id == bystander.id
+    assert store.succeed(other, {}, proof=bytes(256))
+    busy = claim(store, third, worker="another")
+    lose_worker(client, poison.id)
+    store.reap()
+    assert store.claim(KEY, "another", 3) == [], "while it has another job"
+    assert store.succeed(busy, {}, proof=bytes(256))
+    assert claim(store, poison, worker="another")
+    lose_worker(client, poison.id)
+    store.reap()
+    assert store.read(poison.id).state is State.FAILED
+    assert not client.exists("gelap:suspects")
+
+
 def test_a_lost_message_in_a_backlog_that_never_empties_is_made_up_for(store, client):
     """The broker's list is never empty, so waiting for that would never find the loss."""
     jobs = [submit(store, number) for number in range(5)]
