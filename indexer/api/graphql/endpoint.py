@@ -18,6 +18,7 @@ from graphql import (
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
+from gelap.request_body import BodyError, read_body
 from indexer.analytics import TooSlowError
 from indexer.api.graphql.cost import Cost, measure
 from indexer.api.graphql.resolvers import Context, attach
@@ -127,18 +128,14 @@ def _run(api: Api, schema: GraphQLSchema, query: _Query, seconds: float) -> dict
 async def _body(request: Request) -> bytes:
     if request.headers.get("Content-Type", "").partition(";")[0].strip().lower() != "application/json":
         raise RefusedError(415, 'send {"query": "..."} as application/json')
-    read = bytearray()
     try:
-        async with asyncio.timeout(_BODY_SECONDS):
-            async for part in request.stream():
-                read += part
-                if len(read) > MAX_BODY_BYTES:
-                    raise RefusedError(413, f"a query has at most {MAX_BODY_BYTES} bytes, variables included")
-    except TimeoutError:
+        return await read_body(request, MAX_BODY_BYTES, _BODY_SECONDS)
+    except BodyError as error:
+        if error.too_long:
+            raise RefusedError(413, f"a query has at most {MAX_BODY_BYTES} bytes, variables included") from None
         raise RefusedError(400, f"the query did not arrive within {_BODY_SECONDS:.0f} s") from None
     except ClientDisconnect:
         raise RefusedError(400, "the caller has gone") from None
-    return bytes(read)
 
 
 def _read(body: bytes) -> _Asked:

@@ -11,9 +11,11 @@ import pytest
 import requests
 from eth_account.signers.local import LocalAccount
 
+from chain.events import TOPIC_QUEUED
 from chain.pool import Pool
 from chain.rpc import connect
 from chain.token import Token
+from protocol.memo import encrypt
 
 # Fixtures of the contracts on anvil.
 from tests.service.chain.conftest import (
@@ -27,12 +29,30 @@ from tests.service.chain.conftest import (
     token,
     w3,
 )
+from wallet.spend import Output
 from wallet.wallet import Wallet
 
 __all__ = ["_idle_chain", "evm_accounts", "insert_all", "open_wallet", "pass_time", "pool", "prover", "token", "w3"]
 
 Lie = Callable[[list[Any], Any], Any]
 """What a node answers, given the request's parameters and the true result (None where the truth is an error)."""
+
+
+def queued_log(pool: Pool, position: int, paid: Output) -> dict[str, Any]:
+    """The log of a commitment that was never queued, as a node would give it, in the newest block."""
+    head = pool.block_number()
+    memo = encrypt(paid.note, paid.address)
+    return {
+        "address": pool.address,
+        "topics": ["0x" + TOPIC_QUEUED.hex(), f"0x{position:064x}"],
+        "data": "0x" + f"{paid.note.commitment:064x}{64:064x}{224:064x}" + memo.hex(),
+        "blockNumber": hex(head),
+        "blockHash": pool.block_hash(head),
+        "transactionHash": "0x" + "ab" * 32,
+        "transactionIndex": "0x0",
+        "logIndex": "0x63",
+        "removed": False,
+    }
 
 
 class FalseNode(ThreadingHTTPServer):

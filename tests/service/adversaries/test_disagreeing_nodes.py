@@ -10,12 +10,10 @@ import pytest
 from eth_utils import keccak
 
 from chain.errors import NodesDisagreeError, UnavailableError
-from chain.events import TOPIC_QUEUED
 from chain.pool import Pool
 from chain.rpc import connect
 from chain.token import Token
-from protocol.memo import encrypt
-from tests.service.adversaries.conftest import FalseNode
+from tests.service.adversaries.conftest import FalseNode, queued_log
 from wallet import spot_checks
 from wallet.spend import payment
 from wallet.wallet import Balance, Wallet
@@ -101,18 +99,7 @@ def test_a_payment_that_one_node_made_up_is_not_shown_when_another_is_asked_too(
     """The first node lies consistently, events and contract alike: alone it would be believed."""
     forged = payment(rich.keys.address(0), int(token.address, 16), 10**6)
     head = pool.block_number()
-    memo = encrypt(forged.note, forged.address)
-    made_up = {
-        "address": pool.address,
-        "topics": ["0x" + TOPIC_QUEUED.hex(), f"0x{2:064x}"],
-        "data": "0x" + f"{forged.note.commitment:064x}{64:064x}{224:064x}" + memo.hex(),
-        "blockNumber": hex(head),
-        "blockHash": pool.block_hash(head),
-        "transactionHash": "0x" + "ab" * 32,
-        "transactionIndex": "0x0",
-        "logIndex": "0x63",
-        "removed": False,
-    }
+    made_up = queued_log(pool, 2, forged)
     nodes[0].lies = {
         "eth_getLogs": lambda params, true: [*true, made_up] if int(params[0]["toBlock"], 16) >= head else true,
         "eth_call": lambda params, true: "0x" + f"{1:064x}" if params[0]["data"] == PENDING else true,

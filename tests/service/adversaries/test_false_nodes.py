@@ -16,8 +16,7 @@ from chain.pool import Pool
 from chain.rpc import connect
 from chain.token import Token
 from chain.tree import PoolTree
-from protocol.memo import encrypt
-from tests.service.adversaries.conftest import FalseNode
+from tests.service.adversaries.conftest import FalseNode, queued_log
 from wallet.errors import WalletError
 from wallet.spend import payment
 from wallet.wallet import Balance, Wallet
@@ -133,19 +132,8 @@ def test_a_node_can_make_up_a_payment_that_no_honest_node_shows_and_no_contract_
     tree = PoolTree()
     for event in pool.events():
         tree.apply(event)
-    memo = encrypt(forged.note, forged.address)
     head = pool.block_number()
-    made_up = {
-        "address": pool.address,
-        "topics": ["0x" + TOPIC_QUEUED.hex(), f"0x{tree.queued_count:064x}"],
-        "data": "0x" + f"{forged.note.commitment:064x}{64:064x}{224:064x}" + memo.hex(),
-        "blockNumber": hex(head),
-        "blockHash": pool.block_hash(head),
-        "transactionHash": "0x" + "ab" * 32,
-        "transactionIndex": "0x0",
-        "logIndex": "0x63",
-        "removed": False,
-    }
+    made_up = queued_log(pool, tree.queued_count, forged)
 
     def one_more(params: list[Any], true: Any) -> Any:
         return [*true, made_up] if int(params[0]["toBlock"], 16) >= head else true

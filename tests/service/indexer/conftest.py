@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from bench.index.chain import POOL, SyntheticChain, Transaction
 from bench.index.postgresql import private_postgresql
 from gelap.listener import HttpListener
 from gelap.rate_limit import RateLimit
@@ -17,7 +18,11 @@ from indexer.api.app import api_app
 from indexer.api.served import Api
 from indexer.database import migrate, read_engine, sqlite_url, write_engine
 from indexer.errors import SettingsError
+from indexer.follower import Follower, Pace
 from indexer.reader import Reader
+from indexer.rpc import Endpoints
+from indexer.store import Store
+from prover.kernels.cpu.poseidon import hash_pairs
 
 # Fixtures of the contracts on anvil.
 from tests.service.chain.conftest import (
@@ -31,6 +36,7 @@ from tests.service.chain.conftest import (
     token,
     w3,
 )
+from tests.unit.indexer.conftest import InProcess
 
 __all__ = ["_idle_chain", "evm_accounts", "insert_all", "open_wallet", "pass_time", "pool", "prover", "token", "w3"]
 
@@ -57,6 +63,25 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     migrate(engine)
     engine.dispose()
     return url
+
+
+@pytest.fixture
+def chain() -> SyntheticChain:
+    """A made-up chain with 1,024 leaves, and then blocks enough for them to be final."""
+    chain = SyntheticChain(hash_pairs)
+    chain.add([*[Transaction(0, 1)] * 1024, *[Transaction(inserts=64)] * 16])
+    for _ in range(4):
+        chain.add([])
+    return chain
+
+
+@pytest.fixture
+def follower(chain: SyntheticChain, database: str) -> Follower:
+    """What follows the made-up chain in this process; it has been there once."""
+    store = Store(write_engine(database), 31337, POOL, 0)
+    follower = Follower(store, Endpoints([InProcess(chain)], 31337), POOL, Pace(0))
+    follower.round()
+    return follower
 
 
 @contextmanager

@@ -5,14 +5,10 @@ from collections.abc import Iterator
 import pytest
 import requests
 
-from bench.index.chain import POOL, SyntheticChain, Transaction
+from bench.index.chain import SyntheticChain, Transaction
 from indexer.api.pages import Finality
-from indexer.database import write_engine
-from indexer.follower import Follower, Pace
-from indexer.rpc import Endpoints
-from indexer.store import Store
+from indexer.follower import Follower
 from tests.service.indexer.conftest import served
-from tests.unit.indexer.conftest import InProcess
 
 pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 
@@ -31,14 +27,6 @@ def chain() -> SyntheticChain:
         chain.add([])
     chain.add([*[DEPOSIT] * 64, INSERT])
     return chain
-
-
-@pytest.fixture
-def follower(chain: SyntheticChain, database: str) -> Follower:
-    store = Store(write_engine(database), 31337, POOL, 0)
-    follower = Follower(store, Endpoints([InProcess(chain)], 31337), POOL, Pace(0))
-    follower.round()
-    return follower
 
 
 @pytest.fixture

@@ -16,15 +16,10 @@ from indexer import metrics
 from indexer.api import cache
 from indexer.api.cache import PageCache
 from indexer.api.pages import Finality
-from indexer.database import write_engine
 from indexer.errors import SettingsError
-from indexer.follower import Follower, Pace
-from indexer.rpc import Endpoints
-from indexer.store import Store
-from prover.kernels.cpu.poseidon import hash_pairs
+from indexer.follower import Follower
 from tests.service.indexer.conftest import served
 from tests.service.indexer.processes import until
-from tests.unit.indexer.conftest import InProcess
 
 pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 
@@ -44,24 +39,6 @@ def server(tmp_path: Path) -> Iterator[RedisServer]:
     folder.mkdir()
     with redis_in(folder) as server:
         yield server
-
-
-@pytest.fixture
-def chain() -> SyntheticChain:
-    """1,024 leaves, and then blocks enough for them to be final."""
-    chain = SyntheticChain(hash_pairs)
-    chain.add([*[DEPOSIT] * 1024, *[INSERT] * 16])
-    for _ in range(4):
-        chain.add([])
-    return chain
-
-
-@pytest.fixture
-def follower(chain: SyntheticChain, database: str) -> Follower:
-    store = Store(write_engine(database), 31337, POOL, 0)
-    follower = Follower(store, Endpoints([InProcess(chain)], 31337), POOL, Pace(0))
-    follower.round()
-    return follower
 
 
 @pytest.fixture

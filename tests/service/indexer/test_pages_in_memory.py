@@ -6,40 +6,17 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import requests
 
-from bench.index.chain import POOL, SyntheticChain, Transaction
+from bench.index.chain import SyntheticChain, Transaction
 from indexer.api import rest
 from indexer.api.kept import KeptPages
 from indexer.api.pages import Finality
-from indexer.database import write_engine
-from indexer.follower import Follower, Pace
-from indexer.rpc import Endpoints
-from indexer.store import Store
-from prover.kernels.cpu.poseidon import hash_pairs
+from indexer.follower import Follower
 from tests.service.indexer.conftest import served
-from tests.unit.indexer.conftest import InProcess
 
 pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 
 DEPOSIT, INSERT = Transaction(0, 1), Transaction(inserts=64)
 FINALITY = Finality(blocks=4, seconds=48)
-
-
-@pytest.fixture
-def chain() -> SyntheticChain:
-    """1,024 leaves, and then blocks enough for them to be final."""
-    chain = SyntheticChain(hash_pairs)
-    chain.add([*[DEPOSIT] * 1024, *[INSERT] * 16])
-    for _ in range(4):
-        chain.add([])
-    return chain
-
-
-@pytest.fixture
-def follower(chain: SyntheticChain, database: str) -> Follower:
-    store = Store(write_engine(database), 31337, POOL, 0)
-    follower = Follower(store, Endpoints([InProcess(chain)], 31337), POOL, Pace(0))
-    follower.round()
-    return follower
 
 
 @pytest.fixture
