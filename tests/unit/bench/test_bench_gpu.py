@@ -65,6 +65,7 @@ def test_sums_tell_their_plan(bench):
     assert uniform["details"]["window_bits"] == witness_like["details"]["window_bits"]
 
 
+@pytest.mark.slow
 def test_batches_are_counted_in_proofs_a_second_and_drawn(bench, tmp_path, monkeypatch):
     # Few tables: making them takes the shim longer than the proofs.
     monkeypatch.setenv("GELAP_DEVICE_MEMORY", "6MiB")

@@ -44,6 +44,7 @@ def test_a_proof_by_the_devices_code_is_valid(files):
     assert verifier.verify(read_public(files / "public.json"), read_proof(files / "proof.json"))
 
 
+@pytest.mark.slow
 def test_a_false_witness_is_refused_there_as_on_the_cpu(files):
     result = prove(files, "--device", "shim", witness="bad", GELAP_DEVICE_FALLBACK="error")
     assert result.returncode == 1
