@@ -349,14 +349,19 @@ class JobLife(RuleBasedStateMachine):
             assert job.id not in self.ended
         return job.id
 
-    @rule(target=attempts)
-    def claim(self):
-        queued = [job for job in self.known if self.store.read(job).state is State.QUEUED]
-        attempt = claim(self.store)
+    @rule(target=attempts, worker=st.sampled_from(["one", "two"]))
+    def claim(self, worker):
+        jobs = {job: self.store.read(job) for job in self.known}
+        queued = {job for job, known in jobs.items() if known.state is State.QUEUED}
+        in_hand = {job for job in self.owner if jobs[job].worker == worker}
+        suspects = {job for job, known in jobs.items() if known.losses >= 2}
+        attempt = claim(self.store, worker=worker)
         if attempt is None:
-            assert not queued
+            assert not queued or in_hand & suspects or (in_hand and queued & suspects)
         else:
             assert attempt.job.id in queued
+            assert not in_hand & suspects
+            assert not in_hand or attempt.job.id not in suspects
             self.owner[attempt.job.id] = attempt.token
         return attempt
 
@@ -418,11 +423,13 @@ class JobLife(RuleBasedStateMachine):
     def states_agree(self):
         if not hasattr(self, "owner"):
             return
+        suspects = self.client.smembers("gelap:suspects")
         for key in self.client.keys("gelap:job:*"):
             job = self.store.read(key.decode().rsplit(":", 1)[1])
             expected = State.RUNNING if job.id in self.owner else self.ended.get(job.id, State.QUEUED)
             assert job.state is expected
             assert bool(traces(self.client, job.id)) != job.state.ended
+            assert (job.id.encode() in suspects) == (job.losses >= 2 and not job.state.ended)
 
 
 def test_no_order_of_events_leaves_the_state_diagram(store):
