@@ -10,8 +10,8 @@ PIP := $(PY) -m pip install --quiet --constraint constraints.txt
 help:
 	@echo "make demo    a private payment end to end on this machine"
 	@echo "make test    the tests (installs forge, solc and snarkjs from npm)"
-	@echo "make slow    those that take over ten seconds each: chaos, machine code for GPUs, real proofs"
-	@echo "make quick   the tests that need neither npm nor more than ten seconds"
+	@echo "make slow    those that take long: chaos, machine code for GPUs, real proofs"
+	@echo "make quick   the tests that need neither npm nor long"
 	@echo "make lint    ruff, mypy, forge fmt, solhint"
 	@echo "make bench   time arithmetic and proofs on this machine, in 2 minutes or so"
 

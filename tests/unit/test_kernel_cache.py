@@ -127,6 +127,7 @@ print(state[0])
 """
 
 
+@pytest.mark.slow
 def test_a_constant_changed_in_another_file_is_compiled_anew(tmp_path):
     for package in ("prover", "protocol"):
         shutil.copytree(_ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
@@ -163,6 +164,7 @@ def test_a_missing_image_is_compiled_and_told_of(empty_folder):
     assert [path.name for path in empty_folder.iterdir() if path.name.startswith(".new")] == []
 
 
+@pytest.mark.slow
 def test_a_damaged_image_is_compiled_again(empty_folder):
     content = build.provide(UNIT)
     path = empty_folder / file_name(UNIT)

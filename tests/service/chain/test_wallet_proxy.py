@@ -165,6 +165,7 @@ def watched() -> Iterator[list[tuple[str, Any]]]:
         _watching.clear()
 
 
+@pytest.mark.slow
 def test_there_is_no_connection_and_no_look_up_beside_the_proxy(
     proxy: SocksServer,
     pool: Pool,

@@ -67,6 +67,7 @@ def commitments_in(database: str) -> int:
         engine.dispose()
 
 
+@pytest.mark.slow
 def test_a_killed_indexer_goes_on_where_it_was_and_stops_when_told(
     chain: SyntheticChain, database: str, tmp_path: Path
 ) -> None:

@@ -19,7 +19,7 @@ from indexer.errors import StoreError
 from indexer.reader import Reader
 from tests.service.indexer.processes import end, ready, start_indexer, until
 
-pytestmark = pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+pytestmark = [pytest.mark.slow, pytest.mark.parametrize("database", ["postgresql"], indirect=True)]
 
 BASE, OPTIMISM = 8453, 10
 

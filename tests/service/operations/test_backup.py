@@ -20,6 +20,8 @@ from proto.errors import ProverClientError
 from tests.service.cluster_processes import until
 from tests.service.fake_cluster import AT_ONCE, ENDLESS, fake_cluster, job
 
+pytestmark = pytest.mark.slow
+
 DOCUMENT = Path(__file__).parents[3] / "docs" / "operations.md"
 
 # The commands of redis-cli that the document uses; a real one would want the address of the test's Redis too.

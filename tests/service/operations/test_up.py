@@ -22,6 +22,8 @@ from tests.service.cluster_processes import until
 from tests.service.operations.conftest import Up, is_alive
 from tests.unit.circuit.sample_statements import honest_spend, public_values
 
+pytestmark = pytest.mark.slow
+
 CURL_STAND_IN = Path(__file__).parents[1] / "cluster" / "curl.py"
 
 
@@ -141,7 +143,6 @@ def test_a_redis_of_the_operators_is_used_and_keeps_no_api_key_of_ours(start_up)
     assert "does not answer" in said
 
 
-@pytest.mark.slow
 def test_real_proofs_by_the_printed_curl_line_and_of_a_spend(tmp_path):
     keys = Path(os.environ.get("GELAP_KEY_DIR") or cache_directory() / "keys")
     up = Up(tmp_path, "--key-dir", keys, GELAP_CACHE_DIR=str(cache_directory()))

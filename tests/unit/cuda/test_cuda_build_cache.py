@@ -37,6 +37,7 @@ def _build(source: Path) -> set[Path]:
     }
 
 
+@pytest.mark.slow
 def test_a_change_in_a_header_a_header_of_the_project_or_the_unit_makes_new_code(source):
     built = [_build(source)]
     assert _build(source) == built[0]
@@ -50,6 +51,7 @@ def test_a_change_in_a_header_a_header_of_the_project_or_the_unit_makes_new_code
     assert len(set().union(*built)) == 12
 
 
+@pytest.mark.slow
 def test_options_architecture_and_compiler_are_part_of_the_name(source, monkeypatch):
     paths = {compiler.compile_source(source, arch).path for arch in ("compute_80", "compute_90", "sm_90")}
     paths.add(shim_build.build_source(source))

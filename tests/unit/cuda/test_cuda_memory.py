@@ -105,6 +105,7 @@ def test_the_estimate_of_what_stays_is_an_upper_bound_and_not_far_off(name):
     assert quotient.nbytes <= estimate <= 1.6 * quotient.nbytes + (2 << 20)
 
 
+@pytest.mark.slow
 def test_uploading_a_key_never_takes_more_than_was_planned(chain):
     _, zkey, bases, shape = chain
     plan = plan_memory(shape, GIB, 2, batch=4)
@@ -121,6 +122,7 @@ def test_uploading_a_key_never_takes_more_than_was_planned(chain):
     assert key.nbytes <= peak <= plan.total
 
 
+@pytest.mark.slow
 def test_a_key_that_is_streamed_proves_what_a_resident_one_does(chain, monkeypatch):
     circuit, zkey, _, shape = chain
     fresh = circuits.statements(circuit)
